@@ -1,0 +1,205 @@
+"""The computation graph and the backward pass over it.
+
+Every result remembers one `Node`: which operation made it, which nodes or leaves it came from, and
+how to pull a gradient back through it. The backward pass visits each node once, after all of its
+consumers, and frees it as it leaves.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+
+from lmbook.autograd.primitives import Part
+from lmbook.backend import Array, GradientError
+
+Pull = Callable[..., Any] | tuple[Callable[[Array], Array], ...]
+
+
+class Leaf(Protocol):
+    """What the graph needs to know of a leaf: a tensor that nobody computed."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype: ...
+
+
+class Mode(threading.local):
+    """Per-thread switches."""
+
+    grad = True
+    anomaly = False
+
+
+mode = Mode()
+
+
+class Node:
+    """One operation in the graph.
+
+    `pull` is either one function per input, each from the output's gradient to that input's, or a
+    single function `pull(g, needs)` that returns all of them as fresh arrays (`needs` says which
+    are wanted).
+    """
+
+    __slots__ = ("__weakref__", "dtype", "edges", "guards", "name", "pull", "shape")
+
+    def __init__(
+        self,
+        name: str,
+        edges: tuple["Node | Leaf | None", ...],
+        pull: Pull | None,
+        out: Array,
+        guards: tuple[tuple[list[int], int], ...],
+    ) -> None:
+        self.name = name
+        self.edges = edges
+        self.pull = pull
+        self.shape = out.shape
+        self.dtype = out.dtype
+        self.guards = guards
+
+    def __repr__(self) -> str:
+        return f"<{self.name} {self.shape}>"
+
+    def check(self) -> None:
+        """Refuse to differentiate when a value was changed in place after it was used."""
+        if self.pull is None:
+            raise GradientError(
+                f"backward: the graph through {self.name!r} was freed by an earlier backward(); "
+                "run the forward pass again, or keep it with backward(retain_graph=True)"
+            )
+        for version, seen in self.guards:
+            if version[0] != seen:
+                raise GradientError(
+                    f"backward: a tensor that {self.name!r} (output shape {self.shape}) needs was "
+                    "changed in place after it was used; use an operation that makes a new tensor, "
+                    "such as x = x + y in place of x += y, or x.clone()"
+                )
+
+
+def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
+    """Sum `g` over the axes along which `shape` was broadcast."""
+    lead = g.ndim - len(shape)
+    axes = tuple(range(lead)) + tuple(
+        i + lead for i, n in enumerate(shape) if n == 1 and g.shape[i + lead] != 1
+    )
+    return g.sum(axis=axes, keepdims=True).reshape(shape) if axes else g.reshape(shape)
+
+
+def _consumers(root: Node) -> dict[Node, int]:
+    """How many edges lead to each node reachable from `root`."""
+    count: dict[Node, int] = {root: 0}
+    stack = [root]
+    while stack:
+        for edge in stack.pop().edges:
+            if type(edge) is Node:
+                if edge in count:
+                    count[edge] += 1
+                else:
+                    count[edge] = 1
+                    stack.append(edge)
+    return count
+
+
+def backward(
+    root: Node,
+    seed: Array,
+    leaf: Callable[[Any, Array, bool], None],
+    retain_graph: bool = False,
+    watch: dict[Node, Any] | None = None,
+) -> None:
+    """Pull `seed`, the gradient of `root`'s output, back to every leaf.
+
+    `leaf(tensor, g, owned)` receives each leaf's contribution; `owned` says that nobody else holds
+    `g`. Gradients of the nodes in `watch` are stored there.
+    """
+    waiting = _consumers(root)
+    grads: dict[Node, tuple[Any, bool]] = {root: (seed, False)}
+    ready = [root]
+    while ready:
+        node = ready.pop()
+        g, _ = grads.pop(node, (None, False))
+        if watch is not None and node in watch:
+            watch[node] = g
+        node.check()
+        pull, edges = node.pull, node.edges
+        fused = not isinstance(pull, tuple)
+        if g is None:  # no gradient came: pass that on
+            pulled: tuple[Any, ...] = (None,) * len(edges)
+        elif fused:
+            pulled = pull(g, tuple(e is not None for e in edges))  # type: ignore[operator, misc]
+        else:
+            pulled = tuple(
+                None if e is None else f(g)
+                for f, e in zip(pull, edges, strict=True)  # type: ignore[arg-type]
+            )
+        if not retain_graph:
+            node.pull, node.guards = None, ()
+        for edge, d in zip(edges, pulled, strict=False):
+            if edge is None:
+                continue
+            owned = fused
+            held = grads.get(edge)  # type: ignore[arg-type]
+            if type(d) is Part:
+                mine = held is not None and held[1]
+                d = d.add_to(held[0] if mine else np.zeros(edge.shape, edge.dtype))  # type: ignore[index]
+                owned = True
+                if mine:
+                    d = None
+            elif d is not None:
+                if d.shape != edge.shape:
+                    d, owned = unbroadcast(d, edge.shape), True
+                if d.dtype != edge.dtype:
+                    d, owned = d.astype(edge.dtype), True
+            if type(edge) is not Node:
+                if d is not None:
+                    leaf(edge, d, owned)
+                continue
+            if d is not None:
+                if held is None:
+                    grads[edge] = (d, owned)
+                elif held[1]:
+                    np.add(held[0], d, out=held[0])
+                elif owned:
+                    np.add(held[0], d, out=d)
+                    grads[edge] = (d, True)
+                else:
+                    grads[edge] = (held[0] + d, True)
+            waiting[edge] -= 1
+            if waiting[edge] == 0:
+                ready.append(edge)
+        del g, pulled
+
+
+@contextmanager
+def _set(name: str, value: bool) -> Iterator[None]:
+    before = getattr(mode, name)
+    setattr(mode, name, value)
+    try:
+        yield
+    finally:
+        setattr(mode, name, before)
+
+
+def no_grad() -> Any:
+    """Record no graph inside the block, or inside a decorated function."""
+    return _set("grad", False)
+
+
+def enable_grad() -> Any:
+    """Record the graph inside the block, even within `no_grad`."""
+    return _set("grad", True)
+
+
+def detect_anomaly() -> Any:
+    """Raise `NonFiniteError` at the first operation whose result holds NaN or infinity."""
+    return _set("anomaly", True)
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are being recorded in this thread."""
+    return mode.grad

@@ -1,0 +1,1 @@
+"""Reference kernels, in plain NumPy: each is the specification of its faster variants."""

@@ -1,0 +1,131 @@
+"""GPT: a decoder-only Transformer with GPT-2's architecture and names (Radford et al. 2019).
+
+Shapes: N batch, T length, E width (n_embd), H heads (n_head), V vocabulary.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lmbook import functional as F
+from lmbook import nn
+from lmbook.autograd import Tensor
+from lmbook.backend import ShapeError
+from lmbook.models.generation import KVCache, cache_mask, generate
+
+
+@dataclass
+class GPTConfig:
+    """Sizes; the defaults are GPT-2's smallest, with 124 million parameters."""
+
+    vocab_size: int = 50257
+    block_size: int = 1024
+    n_layer: int = 12
+    n_head: int = 12
+    n_embd: int = 768
+    dropout: float = 0.0
+    bias: bool = True
+
+
+class CausalSelfAttention(nn.Module):
+    """Every position looks at itself and those before it, in H heads."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.n_head, self.dropout = config.n_head, config.dropout
+        self.c_attn = nn.Linear(config.n_embd, 3 * config.n_embd, bias=config.bias)
+        self.c_proj = nn.Linear(config.n_embd, config.n_embd, bias=config.bias)
+
+    def forward(self, x: Tensor, cache: KVCache | None = None, layer: int = 0) -> Tensor:
+        """(N, T, E) -> (N, T, E)."""
+        n, t, e = x.shape
+        qkv = self.c_attn(x).reshape(n, t, 3, self.n_head, e // self.n_head)
+        q, k, v = (qkv[:, :, i].transpose(1, 2) for i in range(3))  # (N, H, T, E / H) each
+        if cache is not None:
+            k, v = cache.extend(layer, k, v)
+        p = self.dropout if self.training else 0.0
+        mask = cache_mask(t, k.shape[2])
+        causal = mask is None and t > 1
+        y = F.scaled_dot_product_attention(q, k, v, mask, p, is_causal=causal)
+        return self.c_proj(y.transpose(1, 2).reshape(n, t, e))
+
+
+class MLP(nn.Module):
+    """Two linear maps with a GELU between, four times as wide inside."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.c_fc = nn.Linear(config.n_embd, 4 * config.n_embd, bias=config.bias)
+        self.c_proj = nn.Linear(4 * config.n_embd, config.n_embd, bias=config.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, T, E) -> (N, T, E)."""
+        return self.c_proj(F.gelu(self.c_fc(x), approximate="tanh"))
+
+
+class Block(nn.Module):
+    """x + attention(norm(x)), then x + MLP(norm(x))."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.ln_1 = nn.LayerNorm(config.n_embd, bias=config.bias)
+        self.attn = CausalSelfAttention(config)
+        self.ln_2 = nn.LayerNorm(config.n_embd, bias=config.bias)
+        self.mlp = MLP(config)
+        self.drop = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, cache: KVCache | None = None, layer: int = 0) -> Tensor:
+        """(N, T, E) -> (N, T, E)."""
+        x = x + self.drop(self.attn(self.ln_1(x), cache, layer))
+        return x + self.drop(self.mlp(self.ln_2(x)))
+
+
+class GPT(nn.Module):
+    """Token numbers in, logits of the next token out. The output layer shares the token embedding."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.wte = nn.Embedding(config.vocab_size, config.n_embd)
+        self.wpe = nn.Embedding(config.block_size, config.n_embd)
+        self.drop = nn.Dropout(config.dropout)
+        self.h = nn.ModuleList(Block(config) for _ in range(config.n_layer))
+        self.ln_f = nn.LayerNorm(config.n_embd, bias=config.bias)
+        self.apply(_initialise)
+        for name, p in self.named_parameters():  # residual branches add up: start them smaller
+            if name.endswith("c_proj.weight"):
+                nn.init.normal_(p, std=0.02 / math.sqrt(2 * config.n_layer))
+
+    def forward(self, index: Tensor, cache: KVCache | None = None) -> Tensor:
+        """Token numbers (N, T) -> logits (N, T, V); a cache supplies the positions before."""
+        start = cache.length if cache is not None else 0
+        end = start + index.shape[1]
+        if end > self.config.block_size:
+            raise ShapeError(
+                f"GPT: {end} positions, but block_size is {self.config.block_size}; shorten the input"
+            )
+        x = self.drop(self.wte(index) + self.wpe.weight[start:end])
+        for i, block in enumerate(self.h):
+            x = block(x, cache, i)
+        if cache is not None:
+            cache.length = end
+        return F.linear(self.ln_f(x), self.wte.weight)
+
+    def new_cache(self, batch: int) -> KVCache:
+        """An empty cache for `batch` sequences of up to block_size positions."""
+        c = self.config
+        return KVCache(c.n_layer, batch, c.n_head, c.block_size, c.n_embd // c.n_head)
+
+    def generate(self, index: np.ndarray, max_new_tokens: int, **options: Any) -> np.ndarray:
+        """Continue token numbers (N, T): see `lmbook.models.generate` for the options."""
+        return generate(self, index, max_new_tokens, **options)
+
+
+def _initialise(module: nn.Module) -> None:
+    """Normal weights of standard deviation 0.02, zero biases, as GPT-2."""
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=0.02)
+    if isinstance(module, nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,118 @@
+"""Initial values of parameters.
+
+`fan_in` and `fan_out` are how many inputs reach one output and how many outputs one input reaches:
+for a weight of shape (out, in, *kernel), in and out times the kernel's size.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from lmbook.autograd import Tensor
+from lmbook.backend import ShapeError, default_dtype, default_generator
+
+_shapes_only = False
+
+
+@contextmanager
+def shapes_only() -> Iterator[None]:
+    """Build modules of any size inside the block without memory for their parameters."""
+    global _shapes_only
+    before, _shapes_only = _shapes_only, True
+    try:
+        yield
+    finally:
+        _shapes_only = before
+
+
+def new(*shape: int, dtype: Any = default_dtype) -> Tensor:
+    """Memory for a parameter, to be filled; inside `shapes_only`, a zero seen from everywhere."""
+    if _shapes_only:
+        return Tensor(np.broadcast_to(np.zeros((), dtype), shape))
+    return Tensor(np.zeros(shape, dtype))
+
+
+def _fill(x: Tensor, draw: Any) -> Tensor:
+    if 0 not in x.data.strides or x.numel() <= 1:  # a shape without memory stays as it is
+        x.data[...] = draw(default_generator())
+        x._version[0] += 1
+    return x
+
+
+def _fans(x: Tensor) -> tuple[int, int]:
+    if x.ndim < 2:
+        raise ShapeError(f"init: fan-in needs a weight with two axes or more, got shape {x.shape}")
+    kernel = math.prod(x.shape[2:])
+    return x.shape[1] * kernel, x.shape[0] * kernel
+
+
+def calculate_gain(nonlinearity: str, slope: float = 0.0) -> float:
+    """How much to widen a layer's weights so that the non-linearity after it keeps the variance."""
+    gains = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2)}
+    if nonlinearity == "leaky_relu":
+        return math.sqrt(2 / (1 + slope**2))
+    if nonlinearity not in gains:
+        raise ValueError(f"calculate_gain: {nonlinearity!r} is none of {[*gains, 'leaky_relu']}")
+    return gains[nonlinearity]
+
+
+def uniform_(x: Tensor, low: float = 0.0, high: float = 1.0) -> Tensor:
+    """Fill with numbers uniform on [low, high)."""
+    return _fill(x, lambda g: g.uniform(low, high, x.shape))
+
+
+def normal_(x: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
+    """Fill with normal numbers."""
+    return _fill(x, lambda g: g.normal(mean, std, x.shape))
+
+
+def constant_(x: Tensor, value: float) -> Tensor:
+    """Fill with one value."""
+    return _fill(x, lambda g: value)
+
+
+def zeros_(x: Tensor) -> Tensor:
+    """Fill with zeros."""
+    return constant_(x, 0.0)
+
+
+def ones_(x: Tensor) -> Tensor:
+    """Fill with ones."""
+    return constant_(x, 1.0)
+
+
+def xavier_uniform_(x: Tensor, gain: float = 1.0) -> Tensor:
+    """Uniform with variance gain^2 * 2 / (fan_in + fan_out) (Glorot and Bengio 2010)."""
+    bound = gain * math.sqrt(6 / sum(_fans(x)))
+    return uniform_(x, -bound, bound)
+
+
+def xavier_normal_(x: Tensor, gain: float = 1.0) -> Tensor:
+    """Normal with variance gain^2 * 2 / (fan_in + fan_out) (Glorot and Bengio 2010)."""
+    return normal_(x, 0.0, gain * math.sqrt(2 / sum(_fans(x))))
+
+
+def kaiming_uniform_(x: Tensor, slope: float = 0.0, nonlinearity: str = "leaky_relu") -> Tensor:
+    """Uniform with variance gain^2 / fan_in (He et al. 2015)."""
+    bound = calculate_gain(nonlinearity, slope) * math.sqrt(3 / _fans(x)[0])
+    return uniform_(x, -bound, bound)
+
+
+def kaiming_normal_(x: Tensor, slope: float = 0.0, nonlinearity: str = "leaky_relu") -> Tensor:
+    """Normal with variance gain^2 / fan_in (He et al. 2015)."""
+    return normal_(x, 0.0, calculate_gain(nonlinearity, slope) / math.sqrt(_fans(x)[0]))
+
+
+def orthogonal_(x: Tensor, gain: float = 1.0) -> Tensor:
+    """Rows (or columns, if fewer) orthonormal, times gain (Saxe et al. 2013)."""
+    rows, columns = x.shape[0], x.numel() // x.shape[0]
+
+    def draw(g: np.random.Generator) -> np.ndarray:
+        q, r = np.linalg.qr(g.standard_normal((max(rows, columns), min(rows, columns))))
+        q = q * np.sign(np.diag(r))
+        return gain * (q.T if rows < columns else q).reshape(x.shape)
+
+    return _fill(x, draw)

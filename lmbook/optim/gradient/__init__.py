@@ -1,0 +1,1 @@
+"""Optimisers that follow the gradient."""

@@ -1,0 +1,110 @@
+"""What gradient optimisers share: groups of parameters, their settings and their state."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from lmbook.autograd import Tensor
+from lmbook.backend import NonFiniteError, ShapeError
+
+
+class Optimizer:
+    """Updates parameters from their gradients.
+
+    `params` is an iterable of tensors, or of dictionaries {"params": ..., setting: value} for groups
+    with settings of their own. `param_groups` may be changed between steps; schedules do.
+    """
+
+    def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
+        groups = list(params)
+        if not groups:
+            raise ValueError(f"{type(self).__name__}: got no parameters; pass model.parameters()")
+        if not isinstance(groups[0], dict):
+            groups = [{"params": groups}]
+        self.param_groups: list[dict[str, Any]] = [
+            {**defaults, **group, "params": list(group["params"])} for group in groups
+        ]
+        self.state: dict[int, dict[str, Any]] = {}
+        for p in self._parameters():
+            if not isinstance(p, Tensor) or not p.is_leaf:
+                raise TypeError(
+                    f"{type(self).__name__}: parameters must be leaf tensors, got "
+                    f"{type(p).__name__}; pass model.parameters()"
+                )
+        if len({id(p) for p in self._parameters()}) < len(self._parameters()):
+            raise ValueError(f"{type(self).__name__}: a parameter is given twice")
+
+    def _parameters(self) -> list[Tensor]:
+        return [p for group in self.param_groups for p in group["params"]]
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for p in self._parameters():
+            p.grad = None
+
+    def step(self) -> None:
+        """Update every parameter that has a gradient."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                if p.grad.shape != p.shape:
+                    raise ShapeError(
+                        f"{type(self).__name__}: gradient {p.grad.shape}, parameter {p.shape}"
+                    )
+                self.update(p.data, p.grad.data, self.state.setdefault(id(p), {}), group)
+                p._version[0] += 1
+
+    def update(
+        self, p: np.ndarray, g: np.ndarray, state: dict[str, Any], group: dict[str, Any]
+    ) -> None:
+        """Change parameter `p` in place from its gradient `g`; each optimiser writes its own."""
+        raise NotImplementedError(f"{type(self).__name__} has no update method: write one")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Settings of each group, and state by position of the parameter; arrays are not copied."""
+        index = {id(p): i for i, p in enumerate(self._parameters())}
+        return {
+            "state": {index[key]: dict(value) for key, value in self.state.items()},
+            "param_groups": [
+                {k: v for k, v in group.items() if k != "params"} for group in self.param_groups
+            ],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` of an optimiser of the same parameters gave."""
+        parameters = self._parameters()
+        if len(state["param_groups"]) != len(self.param_groups):
+            raise ValueError(
+                f"load_state_dict: {len(state['param_groups'])} groups given, this optimiser has "
+                f"{len(self.param_groups)}"
+            )
+        fresh = {}
+        for i, entry in state["state"].items():
+            if int(i) >= len(parameters):
+                raise ValueError(
+                    f"load_state_dict: state of parameter {i} given, this optimiser has only "
+                    f"{len(parameters)} parameters; was it made from the same model?"
+                )
+            p = parameters[int(i)]
+            fresh[id(p)] = {
+                k: np.array(v) if isinstance(v, np.ndarray) else v for k, v in entry.items()
+            }
+            for k, v in fresh[id(p)].items():
+                if isinstance(v, np.ndarray) and v.shape != p.shape:
+                    raise ShapeError(
+                        f"load_state_dict: {k} {v.shape} of parameter {i}, shape {p.shape}"
+                    )
+        self.state = fresh
+        for group, given in zip(self.param_groups, state["param_groups"], strict=True):
+            group.update(given)
+
+
+def positive(name: str, **settings: float) -> None:
+    """Refuse negative or non-finite settings."""
+    for key, value in settings.items():
+        if not value >= 0 or not np.isfinite(value):
+            raise (NonFiniteError if not np.isfinite(value) else ValueError)(
+                f"{name}: {key} = {value} must be a finite number, 0 or more"
+            )

@@ -1,0 +1,36 @@
+"""Level 6: figures in the house style, and explorers for live notebooks.
+
+Call `style()` once; after that plain matplotlib and every helper here draw pictures that read on a
+white page and on a dark one.
+"""
+
+from lmbook.viz.charts import bars, curves, histograms
+from lmbook.viz.colours import (
+    BLUE,
+    DIVERGING,
+    FAINT,
+    GREEN,
+    INK,
+    ORANGE,
+    PALETTE,
+    PINK,
+    RED,
+    SEQUENTIAL,
+    VIOLET,
+    contrast,
+    ink_on,
+)
+from lmbook.viz.explorer import explore
+from lmbook.viz.graphs import graph
+from lmbook.viz.maps import attention, heatmap, images
+from lmbook.viz.networks import network
+from lmbook.viz.source import show_source
+from lmbook.viz.styling import WIDTH, figsize, style
+from lmbook.viz.surfaces import surface
+from lmbook.viz.texts import text
+
+__all__ = [
+    "BLUE", "DIVERGING", "FAINT", "GREEN", "INK", "ORANGE", "PALETTE", "PINK", "RED", "SEQUENTIAL",
+    "VIOLET", "WIDTH", "attention", "bars", "contrast", "curves", "explore", "figsize", "graph",
+    "heatmap", "histograms", "images", "ink_on", "network", "show_source", "style", "surface", "text",
+]  # fmt: skip

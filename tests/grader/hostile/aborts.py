@@ -1,0 +1,4 @@
+# verdict: crashed
+import os
+
+os.abort()

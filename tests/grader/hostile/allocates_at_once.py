@@ -1,0 +1,2 @@
+# verdict: memory
+much = np.ones(10**12)

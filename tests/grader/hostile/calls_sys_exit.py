@@ -1,0 +1,4 @@
+# verdict: exit
+import sys
+
+sys.exit("good bye")

@@ -1,0 +1,4 @@
+# verdict: files
+import os
+
+os.remove("/tmp/lmbook_keep.txt")

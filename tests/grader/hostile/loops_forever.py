@@ -1,0 +1,3 @@
+# verdict: time
+while True:
+    pass

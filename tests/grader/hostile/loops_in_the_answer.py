@@ -1,0 +1,4 @@
+# verdict: time
+def sigmoid(x):
+    while True:
+        x = x + 1

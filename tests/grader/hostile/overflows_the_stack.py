@@ -1,0 +1,3 @@
+# verdict: graded
+def sigmoid(x):
+    return sigmoid(x)

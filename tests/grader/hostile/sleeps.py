@@ -1,0 +1,4 @@
+# verdict: time
+import time
+
+time.sleep(10_000)

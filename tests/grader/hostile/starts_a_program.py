@@ -1,0 +1,4 @@
+# verdict: process
+import subprocess
+
+subprocess.run(["sleep", "1000"])

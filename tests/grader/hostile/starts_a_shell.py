@@ -1,0 +1,4 @@
+# verdict: process
+import os
+
+os.system("sleep 1000")

@@ -1,0 +1,2 @@
+# verdict: graded
+answer = input("name? ")

@@ -1,0 +1,3 @@
+# verdict: files
+with open("../escaped.txt", "w") as file:
+    file.write("out")

@@ -1,0 +1,5 @@
+# verdict: files
+import os
+
+os.symlink("/tmp", "innocent")
+open("innocent/lmbook_escaped.txt", "w").close()

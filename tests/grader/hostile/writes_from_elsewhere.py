@@ -1,0 +1,5 @@
+# verdict: files
+import os
+
+os.chdir("/")
+open("tmp/lmbook_escaped.txt", "w").close()

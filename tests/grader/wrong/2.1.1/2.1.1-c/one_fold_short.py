@@ -1,0 +1,2 @@
+pieces = 64
+units = 63

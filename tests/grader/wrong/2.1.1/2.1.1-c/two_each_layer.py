@@ -1,0 +1,2 @@
+pieces = 14
+units = 13

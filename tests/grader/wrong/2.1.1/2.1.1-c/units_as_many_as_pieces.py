@@ -1,0 +1,2 @@
+pieces = 128
+units = 128

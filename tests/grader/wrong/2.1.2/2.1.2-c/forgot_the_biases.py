@@ -1,0 +1,2 @@
+parameters = 6100
+multiplications = 13300

@@ -1,0 +1,2 @@
+parameters = 6175
+multiplications = 6100

@@ -1,0 +1,1 @@
+largest_rate = 0.2

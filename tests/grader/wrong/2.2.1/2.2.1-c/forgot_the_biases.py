@@ -1,0 +1,3 @@
+width = 14
+parameters = 5808
+field = 10

@@ -1,0 +1,3 @@
+width = 14
+parameters = 768
+field = 10

@@ -1,0 +1,3 @@
+width = 14
+parameters = 5856
+field = 14

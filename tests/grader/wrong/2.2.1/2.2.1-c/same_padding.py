@@ -1,0 +1,3 @@
+width = 16
+parameters = 5856
+field = 10

@@ -1,0 +1,4 @@
+def lstm_step(x, h, c, W, U, b):
+    i, f, g, o = np.split(W @ x + U @ h + b, 4)
+    c = sigma(i) * c + sigma(f) * np.tanh(g)
+    return sigma(o) * np.tanh(c), c

@@ -1,0 +1,4 @@
+def attend(q, k, v):
+    scores = q @ k.T / np.sqrt(q.shape[1])
+    e = np.exp(scores)
+    return (e / e.sum(axis=0, keepdims=True)) @ v

@@ -1,0 +1,1 @@
+cache_bytes = 1.0

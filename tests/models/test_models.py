@@ -1,0 +1,150 @@
+"""Whole models: sizes that were published, causality, caches, and PyTorch's own Transformer."""
+
+import numpy as np
+import pytest
+import torch
+
+import lmbook
+from lmbook import models
+from lmbook.backend import ShapeError
+from lmbook.models.llama import parameter_count
+from lmbook.nn.init import shapes_only
+
+
+def small_gpt() -> models.GPT:
+    lmbook.manual_seed(0)
+    return models.GPT(models.GPTConfig(50, 16, n_layer=2, n_head=2, n_embd=16)).double()
+
+
+def small_llama(kv_heads: int = 1, experts: int = 0) -> models.Llama:
+    lmbook.manual_seed(0)
+    config = models.LlamaConfig(50, 16, 40, 2, 4, kv_heads, 16, num_experts=experts)
+    return models.Llama(config)
+
+
+MODELS = {
+    "gpt": small_gpt, "llama": small_llama, "mixture": lambda: small_llama(2, 4),
+}  # fmt: skip
+
+
+def test_published_sizes():
+    """GPT-2 small has 124,439,808 parameters, Llama 2 7B 6,738,415,616 (their checkpoints)."""
+    with shapes_only():
+        gpt = models.GPT(models.GPTConfig())
+        llama = models.Llama(models.LlamaConfig())
+    assert sum(p.numel() for p in gpt.parameters()) == 124_439_808
+    assert sum(p.numel() for p in llama.parameters()) == 6_738_415_616
+    assert parameter_count(models.LlamaConfig()) == 6_738_415_616
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_future_is_not_seen(name):
+    model = MODELS[name]().eval()
+    index = np.random.default_rng(0).integers(0, 50, (2, 9))
+    changed = index.copy()
+    changed[:, 6:] = (changed[:, 6:] + 1) % 50
+    a, b = (model(lmbook.tensor(i)).data for i in (index, changed))
+    np.testing.assert_allclose(a[:, :6], b[:, :6], atol=1e-6)
+    assert np.abs(a[:, 6:] - b[:, 6:]).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("pieces", [[9], [1] * 9, [4, 1, 3, 1], [2, 7]])
+def test_a_cache_changes_nothing(name, pieces):
+    model = MODELS[name]().eval()
+    index = np.random.default_rng(0).integers(0, 50, (3, 9))
+    want = model(lmbook.tensor(index)).data
+    cache, start, got = model.new_cache(3), 0, []
+    for n in pieces:
+        got.append(model(lmbook.tensor(index[:, start : start + n]), cache).data)
+        start += n
+    np.testing.assert_allclose(np.concatenate(got, axis=1), want, atol=2e-5)
+    assert cache.length == 9
+
+
+@pytest.mark.parametrize("name", ["gpt", "llama"])
+def test_generation_with_and_without_a_cache(name):
+    model = MODELS[name]()
+    start = np.array([[3, 1], [4, 1]])
+    runs = [
+        model.generate(start, 10, generator=np.random.default_rng(1), use_cache=cached)
+        for cached in (True, False)
+    ]
+    np.testing.assert_array_equal(*runs)
+    assert runs[0].shape == (2, 12) and model.training
+    greedy = model.generate(start, 4, temperature=0)
+    np.testing.assert_array_equal(greedy, model.generate(start, 4, top_k=1))
+    assert model.generate(start, 30, temperature=0).shape == (2, 32)  # longer than the block
+
+
+def test_grouped_queries_shrink_the_cache():
+    sizes = [small_llama(kv_heads).new_cache(1).nbytes for kv_heads in (1, 2, 4)]
+    assert sizes[1] == 2 * sizes[0] and sizes[2] == 4 * sizes[0]
+
+
+@pytest.mark.parametrize("name", ["gpt", "llama"])
+def test_too_long_an_input_is_named(name):
+    with pytest.raises(ShapeError, match="17 positions"):
+        MODELS[name]()(lmbook.zeros(1, 17).long())
+
+
+def test_sampling_follows_the_distribution():
+    logits = np.log(np.array([[0.1, 0.6, 0.3]])).repeat(20000, axis=0)
+    counts = np.bincount(models.sample(logits, 1.0, None, np.random.default_rng(0)), minlength=3)
+    np.testing.assert_allclose(counts / 20000, [0.1, 0.6, 0.3], atol=0.015)
+    top = np.bincount(models.sample(logits, 1.0, 2, np.random.default_rng(0)), minlength=3)
+    assert top[0] == 0
+
+
+def test_translator_ignores_padding_and_the_future():
+    lmbook.manual_seed(0)
+    model = models.Transformer(models.TransformerConfig(20, 16, 2, 1, 1, 32)).eval()
+    source, target = np.array([[5, 6, 7]]), np.array([[1, 8, 9]])
+    padded = np.array([[5, 6, 7, 0, 0]])
+    a, b = (model(lmbook.tensor(s), lmbook.tensor(target)).data for s in (source, padded))
+    np.testing.assert_allclose(a, b, atol=1e-5)
+    later = model(lmbook.tensor(source), lmbook.tensor(np.array([[1, 8, 3]]))).data
+    np.testing.assert_allclose(a[:, :2], later[:, :2], atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:enable_nested_tensor")
+def test_translator_equals_torch():
+    """The two stacks with PyTorch's weights, behind our embeddings."""
+    lmbook.manual_seed(0)
+    torch.manual_seed(0)
+    config = models.TransformerConfig(20, 16, 2, 2, 2, 32, dropout=0.0)
+    model = models.Transformer(config).double().eval()
+    theirs = torch.nn.Transformer(
+        16, 2, 2, 2, 32, dropout=0.0, batch_first=True, norm_first=True, dtype=torch.float64
+    ).eval()
+    for ours, other in ((model.encoder, theirs.encoder), (model.decoder, theirs.decoder)):
+        other.load_state_dict({k: torch.tensor(v) for k, v in ours.state_dict().items()})
+    source, target = np.array([[5, 6, 7, 0]]), np.array([[1, 8, 9]])
+    memory, padding = model.encode(lmbook.tensor(source))
+    x = torch.tensor(model.embed(lmbook.tensor(source)).data)
+    y = torch.tensor(model.embed(lmbook.tensor(target)).data)
+    causal = torch.nn.Transformer.generate_square_subsequent_mask(3, dtype=torch.float64)
+    hidden = theirs(
+        x, y, tgt_mask=causal, tgt_is_causal=True, src_key_padding_mask=torch.tensor(padding),
+        memory_key_padding_mask=torch.tensor(padding),
+    )  # fmt: skip
+    want = hidden.detach().numpy() @ model.embedding.weight.data.T
+    got = model.decode(lmbook.tensor(target), memory, padding).data
+    np.testing.assert_allclose(got, want, atol=1e-12)
+
+
+def test_beam_search_finds_at_least_what_greedy_finds():
+    lmbook.manual_seed(0)
+    model = models.Transformer(models.TransformerConfig(12, 16, 2, 1, 1, 32)).eval()
+    source = np.random.default_rng(0).integers(3, 12, (6, 5))
+
+    def mean_log_p(ids, row):
+        target = np.array([[1, *ids]])
+        logits = model(lmbook.tensor(source[row : row + 1]), lmbook.tensor(target)).data[0]
+        log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        words = [*ids, 2][: len(logits)]
+        return np.mean([log_p[t, w] for t, w in enumerate(words)])
+
+    greedy, beam = (model.translate(source, 1, 2, max_length=6, beam=b) for b in (1, 8))
+    assert sum(mean_log_p(b, i) >= mean_log_p(g, i) - 1e-4
+               for i, (g, b) in enumerate(zip(greedy, beam))) >= 5  # fmt: skip
