@@ -236,8 +236,15 @@ def clean() -> None:
 
 def main() -> None:
     commands = {"site": site, "lab": lab, "test": test, "fast": fast, "clean": clean}
+    wants_help = {"-h", "--help"} & set(sys.argv[1:2] if "lab" in sys.argv else sys.argv)
+    if wants_help:
+        print(__doc__)
+        return
     if len(sys.argv) < 2 or sys.argv[1] not in commands:
         sys.exit(__doc__)
+    strange = set(sys.argv[2:]) - {"--all"} if sys.argv[1] != "lab" else None
+    if strange:
+        sys.exit(f"make.py {sys.argv[1]} does not take {', '.join(sorted(strange))}\n\n{__doc__}")
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     missing = [name for name in NEEDED if not (ROOT / name).exists()]

@@ -41,6 +41,14 @@ def test_without_a_command_or_with_a_wrong_one(clone: Path) -> None:
         assert "Traceback" not in said.stderr
 
 
+def test_help_and_words_it_does_not_know_start_nothing(clone: Path) -> None:
+    for words in (["--help"], ["test", "--help"]):
+        said = make(clone, *words)
+        assert said.returncode == 0 and "python make.py site" in said.stdout
+    said = make(clone, "test", "chapters")
+    assert said.returncode == 1 and "make.py test does not take chapters" in said.stderr
+
+
 def test_a_clone_that_lacks_files(clone: Path) -> None:
     (clone / "pyproject.toml").unlink()
     (clone / "book").rmdir()

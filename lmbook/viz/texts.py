@@ -22,26 +22,33 @@ def text(
     *,
     columns: int = 80,
     most: float | None = None,
+    lines: int | None = None,
     ax: Axes | None = None,
 ) -> Axes:
     """Write text in lines of `columns` characters; `values` colours what stands behind each.
 
     `passages` is a text, or several under their headings. `values` has a number from 0 to `most`
     (default: the largest) for each character of a single text: the larger, the stronger the colour.
-    Long lines are broken, at spaces where no values are given.
+    Long lines are broken, at spaces where no values are given. `lines` fixes the height, for a text
+    that a model writes anew: a longer one is cut, and its last line says so.
     """
+    if lines is not None and lines < 1:
+        raise ValueError(f"text: {lines} lines leave no room; give at least 1")
     if isinstance(passages, dict):
         if values is not None:
             raise ValueError("text: values colour a single text, not several under headings")
-        lines = [
+        rows = [
             line for heading, body in passages.items() for line in _block(heading, body, columns)
         ]
         places: Sequence[tuple[int, int]] = []
     else:
-        lines, places = _grid(passages, columns, exact=values is not None)
+        rows, places = _grid(passages, columns, exact=values is not None)
+    height = lines or len(rows)
+    if len(rows) > height:
+        rows[height - 1 :] = [rows[height - 1][: columns - 2] + " \u2026"]
     if ax is None:
-        _, ax = plt.subplots(figsize=(min(WIDTH, columns * COLUMN + 0.1), ROW * len(lines) + 0.1))
-    ax.set(xlim=(0, columns), ylim=(len(lines), 0))
+        _, ax = plt.subplots(figsize=(min(WIDTH, columns * COLUMN + 0.1), ROW * height + 0.1))
+    ax.set(xlim=(0, columns), ylim=(height, 0))
     ax.set_axis_off()
     if values is not None:
         strength = array(values).astype(float)
@@ -49,8 +56,10 @@ def text(
             raise ValueError(f"text: {len(strength)} values for {len(passages)} characters")
         strength = np.clip(strength / (most or max(strength.max(), 1e-12)), 0, 1)
         for (row, column), s in zip(places, strength):
-            ax.add_patch(Rectangle((column, row), 1, 1, color=BLUE, alpha=0.6 * s, linewidth=0))
-    for row, line in enumerate(lines):
+            if row < height:
+                cell = Rectangle((column, row), 1, 1, color=BLUE, alpha=0.6 * s, linewidth=0)
+                ax.add_patch(cell)
+    for row, line in enumerate(rows):
         for column, character in enumerate(line):
             if character != " ":
                 ax.text(column + 0.5, row + 0.5, character, family="monospace", color=INK,

@@ -1,11 +1,14 @@
 """Every helper draws what it was given, on the axes it was given, and refuses what does not fit."""
 
+import os
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 import lmbook
 from lmbook import viz
+from lmbook.viz import styling
 
 
 def rng():
@@ -80,6 +83,9 @@ def test_attention_draws_one_panel_a_head_on_a_fixed_scale():
 
 
 def test_chinese_labels_draw_without_a_warning(recwarn):
+    if len(styling.fonts()) == 1:
+        assert "CI" not in os.environ, "CI needs a font with Chinese characters"
+        pytest.skip("no font with Chinese characters here")
     viz.heatmap(np.eye(2), ["我", "你"], ["猫", "狗"])
     plt.gcf().canvas.draw()
     assert not recwarn.list

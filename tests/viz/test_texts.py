@@ -39,3 +39,18 @@ def test_headings_and_errors():
     with pytest.raises(ValueError, match="a single text"):
         viz.text({"a": "b"}, [1])
     plt.close("all")
+
+
+def test_a_fixed_height_does_not_depend_on_what_is_written():
+    sizes, lasts = set(), []
+    for body in ("one line", "a\n" * 30):
+        ax = viz.text(body, columns=20, lines=5)
+        sizes.add(tuple(ax.figure.get_size_inches()))
+        lasts.append(ax.texts[-1].get_text())
+        assert max(t.get_position()[1] for t in ax.texts) < 5
+    assert len(sizes) == 1 and lasts == ["e", "\u2026"]
+    ax = viz.text("abcdefgh", np.ones(8), columns=2, lines=3)
+    assert len(ax.patches) == 6
+    with pytest.raises(ValueError, match="give at least 1"):
+        viz.text("abc", lines=0)
+    plt.close("all")
