@@ -395,7 +395,7 @@ def as_function(module: Any, **call: Any) -> tuple[Callable[..., Any], list[str]
     `call` holds keywords for the module's own call.
     """
     slots = [
-        (owner._parameters, key, f"{prefix}.{key}" if prefix else key)
+        (owner, key, f"{prefix}.{key}" if prefix else key)
         for prefix, owner in module.named_modules()
         for key, value in owner._parameters.items()
         if value is not None
@@ -403,8 +403,8 @@ def as_function(module: Any, **call: Any) -> tuple[Callable[..., Any], list[str]
 
     def function(*arguments: Any) -> Any:
         first = len(arguments) - len(slots)
-        for (table, key, _), p in zip(slots, arguments[first:], strict=True):
-            table[key] = p
+        for (owner, key, _), p in zip(slots, arguments[first:], strict=True):
+            owner._enter(owner._parameters, key, p)
         return module(*arguments[:first], **call)
 
     return function, [name for *_, name in slots]

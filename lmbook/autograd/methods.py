@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 
 def _axis(x: Any, dim: Any) -> Any:
+    if type(dim) is int and -x.data.ndim <= dim < x.data.ndim:
+        return dim % x.data.ndim
     if dim is None:
         return None
     dims = dim if isinstance(dim, tuple | list) else (dim,)

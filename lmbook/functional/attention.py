@@ -92,7 +92,7 @@ def scaled_dot_product_attention(
         mask = mask.reshape(-1, *mask.shape[-3:])
     scale = 1 / math.sqrt(width) if scale is None else scale
     y = _attention(q4, k4, v4, mask, causal, scale, 1.0 - dropout_p)
-    return y.reshape(*lead, length, value.shape[-1])
+    return y if q is query and y.ndim == query.ndim else y.reshape(*lead, length, value.shape[-1])
 
 
 def _four(x: Tensor) -> Tensor:

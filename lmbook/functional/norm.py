@@ -1,13 +1,27 @@
 """Normalisation over features, groups of channels, or the batch."""
 
 import math
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, Protocol
 
 import numpy as np
 
 from lmbook.autograd import Tensor, no_grad, primitive
 from lmbook.backend import ShapeError
 from lmbook.backend.kernels import norm as k
+
+
+class Exchange(Protocol):
+    """How threads that work on shards of one batch tell each other their part of its statistics."""
+
+    rank: int
+
+    def gather(self, value: tuple[Any, ...]) -> list[Any]:
+        """Every shard's value, in the order of the shards; all must call it equally often."""
+
+
+exchange: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
+"""Set while a thread works on a shard: batch normalisation then takes the whole batch's moments."""
 
 
 def _rows(x: np.ndarray, width: int) -> np.ndarray:
@@ -117,21 +131,42 @@ def group_norm(
 
 
 @primitive
-def _batch_norm(x, weight, bias, mean, rstd, batch):  # type: ignore[no-untyped-def]
-    """Normalise channels by the given moments; `batch` says that they are the batch's own."""
+def _batch_norm(x, weight, bias, mean, rstd, count):  # type: ignore[no-untyped-def]
+    """Normalise channels by the given moments: those of `count` values, or, if 0, fixed ones."""
     rows = np.ascontiguousarray(x).reshape(x.shape[0], x.shape[1], -1)
     y = k.batch_norm(rows, mean, rstd, weight, bias)
+    shards = exchange.get()
 
     def pull(g, needs):  # type: ignore[no-untyped-def]
         g = np.ascontiguousarray(g).reshape(rows.shape)
         total, product = k.batch_norm_sums(g, rows, mean, rstd)
         dx = None
         if needs[0]:
-            flow = (total, product) if batch else (total * 0, product * 0)
+            flow: tuple[Any, ...] = total, product
+            if shards is not None and count:
+                flow = tuple(map(sum, zip(*shards.gather(flow), strict=True)))
+            share = rows.size // rows.shape[1] / count if count else 0
+            flow = tuple(np.asarray(part * share, g.dtype) for part in flow)
             dx = k.batch_norm_backward(g, rows, mean, rstd, weight, *flow).reshape(x.shape)
         return dx, product if needs[1] else None, total if needs[2] else None, None, None, None
 
     return y.reshape(x.shape), pull
+
+
+def _moments(x: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
+    """How many values a channel has in the whole batch, their mean and their variance."""
+    count = x.size // x.shape[1]
+    mean, var = k.batch_moments(np.ascontiguousarray(x).reshape(x.shape[0], x.shape[1], -1))
+    shards = exchange.get()
+    if shards is None:
+        return count, mean, var
+    counts, means, variances = zip(*shards.gather((count, mean, var)), strict=True)
+    n = sum(counts)
+    whole = sum(c * m.astype(np.float64) for c, m in zip(counts, means, strict=True)) / n
+    spread = sum(
+        c * (v + (m - whole) ** 2) for c, m, v in zip(counts, means, variances, strict=True)
+    )
+    return n, whole.astype(x.dtype), np.asarray(spread / n, x.dtype)
 
 
 def batch_norm(
@@ -151,27 +186,30 @@ def batch_norm(
     """
     if x.ndim < 2:
         raise ShapeError(f"batch_norm: needs (batch, channels, ...), got {x.shape}")
-    n = x.numel() // x.shape[1]
-    own = training or running_mean is None or running_var is None
-    if own:
+    n = 0
+    if training or running_mean is None or running_var is None:
+        n, mean, var = _moments(x.data)
         if n < 2:
             raise ShapeError(
                 f"batch_norm: input {x.shape} gives one value per channel, whose variance is "
                 "nothing to train on; use a larger batch, or eval()"
             )
-        mean, var = k.batch_moments(
-            np.ascontiguousarray(x.data).reshape(x.shape[0], x.shape[1], -1)
-        )
-        if training and running_mean is not None and running_var is not None:
+        if training and running_mean is not None and running_var is not None and leads():
             with no_grad():
                 running_mean.copy_(running_mean.data * (1 - momentum) + momentum * mean)
                 running_var.copy_(
                     running_var.data * (1 - momentum) + momentum * var * (n / (n - 1))
                 )
     else:
-        mean, var = running_mean.data, running_var.data  # type: ignore[union-attr]
+        mean, var = running_mean.data, running_var.data
     rstd = 1 / np.sqrt(var + var.dtype.type(eps))
-    return _batch_norm(x, weight, bias, mean, rstd.astype(x.dtype, copy=False), own)
+    return _batch_norm(x, weight, bias, mean, rstd.astype(x.dtype, copy=False), n)
+
+
+def leads() -> bool:
+    """Whether this thread keeps what all shards of a batch share: the first of them, or the only."""
+    shards = exchange.get()
+    return shards is None or shards.rank == 0
 
 
 def normalize(x: Tensor, p: float = 2.0, dim: int = -1, eps: float = 1e-12) -> Tensor:

@@ -1,7 +1,7 @@
 """`Module`: parameters and sub-modules under names, as a tree."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -56,9 +56,7 @@ class Module:
         tables: Any = ((Parameter, self._parameters), (Module, self._modules))
         for kind, table in tables:
             if isinstance(value, kind):
-                self._forget(name)
-                table[name] = value
-                return
+                return self._enter(table, name, value)
         for kind, table in tables:
             if name in table:
                 if value is not None:
@@ -67,22 +65,22 @@ class Module:
                         f"or None, not {type(value).__name__}"
                     )
                 table[name] = None
-                return
         if name in self._buffers:
             self._buffers[name] = value
-        else:
-            object.__setattr__(self, name, value)
+        object.__setattr__(self, name, value)
 
-    def __getattr__(self, name: str) -> Any:
-        for table in ("_parameters", "_buffers", "_modules"):
-            entries = self.__dict__.get(table, {})
-            if name in entries:
-                return entries[name]
-        raise AttributeError(f"{type(self).__name__!r} has no attribute {name!r}")
+    if TYPE_CHECKING:  # what is entered under a name is an attribute, too
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __delattr__(self, name: str) -> None:
         if not self._forget(name):
             object.__delattr__(self, name)
+
+    def _enter(self, table: dict[str, Any], name: str, value: Any) -> None:
+        """Put a part of the tree into its table, and where attributes are found at once."""
+        self._forget(name)
+        table[name] = self.__dict__[name] = value
 
     def _forget(self, name: str) -> bool:
         tables = (self.__dict__, self._parameters, self._buffers, self._modules)
@@ -91,18 +89,15 @@ class Module:
 
     def register_buffer(self, name: str, tensor: Tensor | None) -> None:
         """Keep a tensor that is saved with the module but not trained."""
-        self._forget(name)
-        self._buffers[name] = tensor
+        self._enter(self._buffers, name, tensor)
 
     def register_parameter(self, name: str, parameter: Parameter | None) -> None:
         """Enter a parameter under a name; None marks one that is absent."""
-        self._forget(name)
-        self._parameters[name] = parameter
+        self._enter(self._parameters, name, parameter)
 
     def add_module(self, name: str, module: "Module | None") -> None:
         """Enter a module under a name."""
-        self._forget(name)
-        self._modules[name] = module
+        self._enter(self._modules, name, module)
 
     def children(self) -> Iterator["Module"]:
         """The modules one level below."""

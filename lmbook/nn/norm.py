@@ -3,6 +3,7 @@
 from lmbook import functional as F
 from lmbook.autograd import Tensor, tensor
 from lmbook.backend import ShapeError
+from lmbook.functional.norm import leads
 from lmbook.nn import init
 from lmbook.nn.module import Module, Parameter
 
@@ -120,7 +121,7 @@ class _BatchNorm(Module):
                 f"{type(self).__name__}: needs an input with {' or '.join(map(str, self.axes))} axes and "
                 f"{self.num_features} channels on the second, got {x.shape}"
             )
-        if self.training and self.num_batches_tracked is not None:
+        if self.training and self.num_batches_tracked is not None and leads():
             self.num_batches_tracked.add_(1)
         return F.batch_norm(
             x, self.running_mean, self.running_var, self.weight, self.bias,

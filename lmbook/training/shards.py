@@ -3,20 +3,24 @@
 The replicas share the parameters' arrays and have gradients of their own, which are added in order
 at the end; so a step gives the whole batch's gradient, up to rounding, and the same one in each run.
 NumPy and the compiled kernels release the interpreter's lock, BLAS uses one thread in each shard.
+Batch normalisation waits for the other shards at every layer, to use the whole batch's moments.
 """
 
 import contextvars
 import copy
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from lmbook.autograd import Tensor, graph
 from lmbook.backend import ShapeError, fork, using
 from lmbook.backend.machine import blas_threads, quick_switching
-from lmbook.nn import BatchNorm1d, BatchNorm2d, Module, Parameter
+from lmbook.functional import norm
+from lmbook.nn import Module, Parameter
 
 Loss = Callable[..., Tensor]
 
@@ -46,17 +50,63 @@ def split(batch: Sequence[Tensor], parts: int) -> list[tuple[Tensor, ...]]:
     return [tuple(Tensor(x.data[low:high]) for x in batch) for low, high in pairwise(stops)]
 
 
+class _Table:
+    """Where the threads of one batch lay down what all of them need."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads, self.gone = threads, False
+        self.rounds: list[dict[int, Any]] = []
+        self.changed = threading.Condition()
+
+
+class _Seat:
+    """One thread's place at the table."""
+
+    def __init__(self, table: _Table, rank: int) -> None:
+        self.table, self.rank, self.round = table, rank, 0
+
+    def gather(self, value: tuple[Any, ...]) -> list[Any]:
+        """Lay down a value; wait for the others' of the same round and return all, in order."""
+        table = self.table
+        with table.changed:
+            if self.round == len(table.rounds):
+                table.rounds.append({})
+            values = table.rounds[self.round]
+            self.round += 1
+            values[self.rank] = value
+            if len(values) == table.threads:
+                table.changed.notify_all()
+            while len(values) < table.threads:
+                if table.gone:
+                    raise Left
+                table.changed.wait()
+        if (
+            len({len(v) for v in values.values()}) > 1
+        ):  # one is at another layer, or on the way back
+            raise Left
+        return [values[rank] for rank in range(table.threads)]
+
+    def leave(self) -> None:
+        """Wake who would wait in vain."""
+        with self.table.changed:
+            self.table.gone = True
+            self.table.changed.notify_all()
+
+
+class Left(RuntimeError):
+    """Another shard ended while this one waited for its part of a batch's statistics."""
+
+    def __str__(self) -> str:
+        return (
+            "Trainer: the shards of a batch normalise it a different number of times; call every "
+            "BatchNorm for every example, or use threads=1"
+        )
+
+
 class Shards:
     """Computes the gradient of a model's loss on a batch with `threads` threads."""
 
     def __init__(self, model: Module, threads: int) -> None:
-        for name, module in model.named_modules():
-            if isinstance(module, BatchNorm1d | BatchNorm2d):
-                raise ValueError(
-                    f"Trainer: threads={threads}, but {name or 'the model'} is a "
-                    f"{type(module).__name__}, which needs the statistics of the whole batch; use "
-                    "threads=1, or LayerNorm or GroupNorm"
-                )
         self.models = [model, *(replicate(model) for _ in range(threads - 1))]
         self.parameters: list[list[Parameter]] = [list(m.parameters()) for m in self.models]
         self.buffers = [[b for _, b in m.named_buffers()] for m in self.models]
@@ -70,17 +120,20 @@ class Shards:
         parts = split(batch, len(self.models))
         self._share()
         total = len(batch[0])
-        generators = fork(len(parts))
+        generators, table = fork(len(parts)), _Table(len(parts))
         with blas_threads(1), quick_switching():
             waiting = [
                 self.pool.submit(
                     contextvars.copy_context().run, _shard, loss, model, part,
-                    len(part[0]) / total, scale, generator, graph.mode.anomaly,
+                    len(part[0]) / total, scale, generator, graph.mode.anomaly, _Seat(table, rank),
                 )
-                for model, part, generator in zip(self.models, parts, generators, strict=False)
+                for rank, (model, part, generator) in enumerate(zip(self.models, parts, generators))
             ]  # fmt: skip
             wait(waiting)
             self._add(len(parts))
+        errors = [e for e in (w.exception() for w in waiting) if e is not None]
+        if errors:  # the cause, not that others waited for it in vain
+            raise min(errors, key=lambda e: isinstance(e, Left))
         return sum(w.result() for w in waiting)
 
     def _share(self) -> None:
@@ -113,11 +166,15 @@ class Shards:
 
 def _shard(
     loss: Loss, model: Module, part: tuple[Tensor, ...], share: float, scale: float,
-    generator: np.random.Generator, anomaly: bool,
+    generator: np.random.Generator, anomaly: bool, seat: _Seat,
 ) -> float:  # fmt: skip
     """Forward and backward on one part of the batch; its share of the loss."""
     graph.mode.anomaly = anomaly
-    with using(generator):
-        value = loss(model, *part)
-        value.backward(np.asarray(share * scale, value.dtype))
+    norm.exchange.set(seat)
+    try:
+        with using(generator):
+            value = loss(model, *part)
+            value.backward(np.asarray(share * scale, value.dtype))
+    finally:
+        seat.leave()
     return value.item() * share

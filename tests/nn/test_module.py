@@ -122,7 +122,7 @@ def test_what_may_not_be_assigned() -> None:
         s = nn.Sequential(nn.Tanh())
         setattr(s, "0", "tanh")
     assert m.weight.shape == (2, 2) and isinstance(s[0], nn.Tanh)
-    with pytest.raises(AttributeError, match=r"'Linear' has no attribute 'wieght'"):
+    with pytest.raises(AttributeError, match=r"'Linear' object has no attribute 'wieght'"):
         _ = m.wieght
 
     class Forgetful(nn.Module):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,19 @@ def classifier() -> nn.Module:
     return nn.Sequential(nn.Linear(6, 16), nn.GELU(), nn.LayerNorm(16), nn.Linear(16, 3))
 
 
+class Normaliser(nn.Module):
+    """Batch normalisation after a linear and after a convolution layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.norm1 = nn.Linear(6, 8), nn.BatchNorm1d(8)
+        self.two, self.norm2 = nn.Conv2d(2, 3, 2), nn.BatchNorm2d(3, affine=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.norm1(self.one(x)))
+        return self.norm2(self.two(x.reshape(-1, 2, 2, 2))).reshape(-1, 3)
+
+
 def writer() -> nn.Module:
     return GPT(GPTConfig(vocab_size=20, block_size=8, n_layer=2, n_head=2, n_embd=8))
 
@@ -49,6 +63,7 @@ class Reader(nn.Module):
 
 CASES: dict[str, tuple[Any, dict[str, Any], Any]] = {
     "classifier": (classifier, {}, (X, Y)),
+    "batch normalisation": (Normaliser, {}, (X, Y)),
     "gpt, shared weights": (writer, {"loss": next_token}, (TEXT[:, :-1], TEXT[:, 1:])),
     "lstm": (Reader, {"loss": next_token}, (TEXT[:, :-1], TEXT[:, 1:])),
 }
@@ -151,10 +166,49 @@ def test_the_batch_is_split_as_evenly_as_can_be() -> None:
         split((Tensor(X), Tensor(Y[:3])), 2)
 
 
-def test_batch_normalisation_is_refused() -> None:
+def test_batch_normalisation_keeps_the_moments_of_whole_batches() -> None:
+    found = []
+    for threads in (1, 3):
+        manual_seed(1)
+        model = Normaliser()
+        trainer = Trainer(
+            model, optim.SGD(model.parameters(), lr=0.1), progress=False, threads=threads
+        )
+        trainer.fit([(X, Y)], steps=3)
+        found.append(model.state_dict())
+    assert found[0]["norm1.num_batches_tracked"] == found[1]["norm1.num_batches_tracked"] == 3
+    for name, array in found[0].items():
+        np.testing.assert_allclose(found[1][name], array, rtol=1e-4, atol=2e-6, err_msg=name)
+    # one example in each shard has no variance of its own
+    trainer.compute_gradients((X[:3], Y[:3]))
+    with pytest.raises(ShapeError, match="one value per channel"):
+        trainer.compute_gradients((X[:1], Y[:1]))
+
+
+def test_shards_that_do_not_normalise_equally_often_end_with_an_error() -> None:
     model = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4))
-    with pytest.raises(ValueError, match=r"1 is a BatchNorm1d.*whole batch; use threads=1"):
-        Trainer(model, optim.SGD(model.parameters()), threads=2)
+    often = itertools.count(1)
+
+    def loss(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        for _ in range(next(often)):
+            x = x + 0 * model(x).sum()
+        return x.mean()
+
+    trainer = Trainer(model, optim.SGD(model.parameters()), loss, progress=False, threads=2)
+    with pytest.raises(RuntimeError, match="call every BatchNorm for every example"):
+        trainer.compute_gradients((X, Y))
+
+    def fails(model: nn.Module, x: Tensor, y: Tensor) -> Tensor:
+        if len(x) == 5:
+            raise KeyError("mine")
+        return model(x).mean()
+
+    trainer = Trainer(model, optim.SGD(model.parameters()), fails, progress=False, threads=2)
+    with pytest.raises(KeyError, match="mine"):
+        trainer.compute_gradients((X, Y))
+
+
+def test_threads_are_counted_from_one() -> None:
     with pytest.raises(ValueError, match="threads = 0"):
         Trainer(classifier(), optim.SGD(classifier().parameters()), threads=0)
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from lmbook.backend.fast.blas import PLAIN, TURNED, address, call
-from lmbook.backend.fast.compile import exp, jit, rows
+from lmbook.backend.fast.compile import exp, jit, place, rows
 from lmbook.backend.kernels import attention as reference
 
 __all__ = ["attention", "attention_backward", "masked_softmax", "rotate"]
@@ -148,7 +148,7 @@ def _attention_backward(  # type: ignore[no-untyped-def]
 def _place(x: Array) -> tuple[int, tuple[int, ...]]:
     """Where an array stands and how far apart batches, heads and rows are."""
     batch, head, row, _ = x.strides  # of a single row numpy may say anything
-    return x.ctypes.data, (batch, head, max(row, x.shape[-1] * x.itemsize))
+    return place(x), (batch, head, max(row, x.shape[-1] * x.itemsize))
 
 
 def _dense_rows(x: Array) -> Array:

@@ -72,6 +72,12 @@ def _tanh(x):  # type: ignore[no-untyped-def]
     return lambda x: math.tanh(x)
 
 
+@jit
+def place(x):  # type: ignore[no-untyped-def]
+    """Where an array stands in memory (several times quicker than to ask NumPy)."""
+    return x.ctypes.data
+
+
 def rows(x: np.ndarray) -> np.ndarray:
     """x as a contiguous matrix whose rows are its last axis."""
     return np.ascontiguousarray(x).reshape(-1, x.shape[-1])

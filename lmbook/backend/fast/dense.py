@@ -3,7 +3,7 @@
 import numpy as np
 
 from lmbook.backend.fast import blas
-from lmbook.backend.fast.compile import flat, jit
+from lmbook.backend.fast.compile import flat, jit, place
 from lmbook.backend.fast.threads import share
 from lmbook.backend.kernels import dense as reference
 from lmbook.backend.machine import blas_threads
@@ -32,7 +32,7 @@ def product(a: Array, b: Array, bias: Array | None = None) -> Array:
     one = a.dtype.type(1)
     beta = one if bias is not None else a.dtype.type(0)
     (ta, lda), (tb, ldb) = left, right
-    at, size = [x.__array_interface__["data"][0] for x in (a, b, c)], a.itemsize
+    at, size = [place(x) for x in (a, b, c)], a.itemsize
 
     def rows(i: int, j: int) -> None:
         i, j = i * UNIT, min(j * UNIT, m)
