@@ -40,8 +40,9 @@ class Ours:
         else:
             self.model = getattr(networks, w.kind)(nn, F, **w.sizes)
         self.w, self.batches, self.taken = w, data(w), 0
+        threads = 1 if variant == "fast" and w.kernels_share else w.shards
         self.trainer = Trainer(
-            self.model, optim.Adam(self.model.parameters()), loss, progress=False, threads=w.shards
+            self.model, optim.Adam(self.model.parameters()), loss, progress=False, threads=threads
         )
 
     def state(self) -> dict[str, np.ndarray]:

@@ -18,6 +18,7 @@ class Workload:
     batch: int
     sizes: dict[str, int] = field(default_factory=dict)
     shards: int = 1  # threads over which lmbook's Trainer divides the batch
+    kernels_share: bool = False  # compiled kernels divide their own loops among threads instead
 
 
 WORKLOADS = {
@@ -26,7 +27,8 @@ WORKLOADS = {
         Workload("mlp-64", "MLP 784-256-128-10, batch 64", "mlp", 64),
         Workload("mlp-512", "MLP 784-256-128-10, batch 512", "mlp", 512),
         Workload("cnn", "CNN 28x28, 32 and 64 channels, batch 64", "cnn", 64, shards=2),
-        Workload("resnet", "ResNet 32x32, 16/32/64 channels, batch 32", "resnet", 32, shards=2),
+        Workload("resnet", "ResNet 32x32, 16/32/64 channels, batch 32", "resnet", 32, shards=2,
+                 kernels_share=True),
         Workload("lstm-128", "LSTM, hidden 128, 64 steps, batch 32", "lstm", 32,
                  {"hidden": 128, "length": 64}, shards=2),
         Workload("lstm-256", "LSTM, hidden 256, 64 steps, batch 32", "lstm", 32,
