@@ -1,8 +1,18 @@
 """Level 2: optimisers, and schedules of the learning rate."""
 
 from lmbook.optim import lr_scheduler
+from lmbook.optim.gradient.adafactor import Adafactor
+from lmbook.optim.gradient.adagrad import Adagrad
 from lmbook.optim.gradient.adam import Adam, AdamW
+from lmbook.optim.gradient.lbfgs import LBFGS
+from lmbook.optim.gradient.lion import Lion
+from lmbook.optim.gradient.muon import Muon
+from lmbook.optim.gradient.nadam import NAdam, RAdam
 from lmbook.optim.gradient.optimizer import Optimizer
+from lmbook.optim.gradient.rmsprop import RMSprop
 from lmbook.optim.gradient.sgd import SGD
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer", "lr_scheduler"]
+__all__ = [
+    "LBFGS", "SGD", "Adafactor", "Adagrad", "Adam", "AdamW", "Lion", "Muon", "NAdam", "Optimizer",
+    "RAdam", "RMSprop", "lr_scheduler",
+]  # fmt: skip

@@ -90,7 +90,9 @@ def everything() -> Iterator[Callable[[], Any]]:
         lambda p: optim.SGD(p, lr=0.1),
         lambda p: optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.1),
         lambda p: optim.SGD(p, lr=0.1, momentum=0.9),
+        lambda p: optim.SGD(p, lr=0.1, momentum=0.9, dampening=0.3),
         lambda p: optim.Adam(p, weight_decay=0.1),
+        lambda p: optim.Adam(p, amsgrad=True),
         lambda p: optim.AdamW(p, weight_decay=0.1),
     ):
         yield lambda b=build: train(b)

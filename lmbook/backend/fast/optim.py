@@ -14,11 +14,11 @@ Array = np.ndarray
 
 
 @jit
-def _sgd(p, g, v, lr, momentum, decay, heavy, nesterov):  # type: ignore[no-untyped-def]
+def _sgd(p, g, v, lr, momentum, decay, fresh, heavy, nesterov):  # type: ignore[no-untyped-def]
     for i in range(p.size):
         d = g[i] + decay * p[i]
         if heavy:
-            v[i] = momentum * v[i] + d
+            v[i] = momentum * v[i] + fresh * d
             d = d + momentum * v[i] if nesterov else v[i]
         p[i] -= lr * d
 
@@ -31,13 +31,17 @@ def sgd_step(
     momentum: float,
     decay: float,
     nesterov: bool,
+    dampening: float = 0.0,
 ) -> None:
     """One step of SGD, in place."""
     if not p.flags.c_contiguous:
-        return reference.sgd_step.reference(p, g, velocity, lr, momentum, decay, nesterov)
+        return reference.sgd_step.reference(
+            p, g, velocity, lr, momentum, decay, nesterov, dampening
+        )
     t = p.dtype.type
     v = np.empty(0, p.dtype) if velocity is None else velocity.reshape(-1)
-    _sgd(p.reshape(-1), flat(g), v, t(lr), t(momentum), t(decay), velocity is not None, nesterov)
+    numbers = (t(lr), t(momentum), t(decay), t(1 - dampening))
+    _sgd(p.reshape(-1), flat(g), v, *numbers, velocity is not None, nesterov)
 
 
 @jit
@@ -53,11 +57,12 @@ def _adam(p, g, m, v, keep, decay, b1, b2, root, eps, rate):  # type: ignore[no-
 def adam_step(
     p: Array, g: Array, m: Array, v: Array,
     lr: float, beta1: float, beta2: float, eps: float, decay: float, decoupled: bool, step: int,
+    largest: Array | None = None,
 ) -> None:  # fmt: skip
-    """One step of Adam or AdamW, in place."""
-    if not p.flags.c_contiguous:
+    """One step of Adam or AdamW, in place; AMSGrad's is the reference's."""
+    if not p.flags.c_contiguous or largest is not None:
         return reference.adam_step.reference(
-            p, g, m, v, lr, beta1, beta2, eps, decay, decoupled, step
+            p, g, m, v, lr, beta1, beta2, eps, decay, decoupled, step, largest
         )
     t = p.dtype.type
     numbers = (

@@ -16,14 +16,18 @@ def sgd_step(
     momentum: float,
     decay: float,
     nesterov: bool,
+    dampening: float = 0.0,
 ) -> None:
-    """v <- momentum v + g + decay p;  p <- p - lr v, or p - lr (g + decay p + momentum v)."""
+    """v <- momentum v + (1 - dampening) g;  p <- p - lr v, or p - lr (g + momentum v) if `nesterov`.
+
+    g includes decay * p; without `velocity`, p <- p - lr g.
+    """
     t = p.dtype.type
     if decay:
         g = g + t(decay) * p
     if velocity is not None:
         velocity *= t(momentum)
-        velocity += g
+        velocity += t(1 - dampening) * g if dampening else g
         g = g + t(momentum) * velocity if nesterov else velocity
     p -= t(lr) * g
 
@@ -32,11 +36,13 @@ def sgd_step(
 def adam_step(
     p: Array, g: Array, m: Array, v: Array,
     lr: float, beta1: float, beta2: float, eps: float, decay: float, decoupled: bool, step: int,
+    largest: Array | None = None,
 ) -> None:  # fmt: skip
     """m <- b1 m + (1-b1) g;  v <- b2 v + (1-b2) g^2;  p <- p - lr m^ / (sqrt(v^) + eps).
 
     m^ = m / (1 - b1^step), v^ = v / (1 - b2^step). `decay` is added to the gradient, or, if
-    `decoupled` (AdamW), shrinks p by lr * decay first.
+    `decoupled` (AdamW), shrinks p by lr * decay first. `largest`, if given, holds the largest v of each
+    entry so far and takes its place (AMSGrad).
     """
     t = p.dtype.type
     if decay and decoupled:
@@ -49,6 +55,8 @@ def adam_step(
     square = np.square(g, out=np.empty_like(v))  # an array even for a parameter without axes
     square *= t(1 - beta2)
     v += square
+    if largest is not None:
+        v = np.maximum(largest, v, out=largest)
     np.sqrt(v, out=square)
     square *= t(1 / np.sqrt(1 - beta2**step))
     square += t(eps)

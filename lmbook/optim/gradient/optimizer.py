@@ -1,6 +1,6 @@
 """What gradient optimisers share: groups of parameters, their settings and their state."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,8 @@ class Optimizer:
     """Updates parameters from their gradients.
 
     `params` is an iterable of tensors, or of dictionaries {"params": ..., setting: value} for groups
-    with settings of their own. `param_groups` may be changed between steps; schedules do.
+    with settings of their own. `param_groups` may be changed between steps; schedules do. A group
+    whose setting "maximize" is true climbs instead of descending.
     """
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
@@ -43,18 +44,26 @@ class Optimizer:
         for p in self._parameters():
             p.grad = None
 
-    def step(self) -> None:
-        """Update every parameter that has a gradient."""
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient.
+
+        `closure`, if given, is called first; it computes the loss and its gradients, and the loss is
+        returned.
+        """
+        loss = None if closure is None else closure()
         for group in self.param_groups:
             for p in group["params"]:
-                if p.grad is None:
-                    continue
-                if p.grad.shape != p.shape:
-                    raise ShapeError(
-                        f"{type(self).__name__}: gradient {p.grad.shape}, parameter {p.shape}"
-                    )
-                self.update(p.data, p.grad.data, self.state.setdefault(id(p), {}), group)
-                p._version[0] += 1
+                if (g := self._gradient(p)) is not None:
+                    g = -g if group.get("maximize") else g
+                    self.update(p.data, g, self.state.setdefault(id(p), {}), group)
+                    p._version[0] += 1
+        return loss
+
+    def _gradient(self, p: Tensor) -> np.ndarray | None:
+        """The parameter's gradient as an array, if it has one."""
+        if p.grad is not None and p.grad.shape != p.shape:
+            raise ShapeError(f"{type(self).__name__}: gradient {p.grad.shape}, parameter {p.shape}")
+        return None if p.grad is None else p.grad.data
 
     def update(
         self, p: np.ndarray, g: np.ndarray, state: dict[str, Any], group: dict[str, Any]
@@ -71,6 +80,10 @@ class Optimizer:
                 {k: v for k, v in group.items() if k != "params"} for group in self.param_groups
             ],
         }
+
+    def _shape(self, key: str, value: np.ndarray, p: Tensor) -> tuple[int, ...]:
+        """The shape that the state `key` of a parameter must have; most have the parameter's."""
+        return p.shape
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what `state_dict` of an optimiser of the same parameters gave."""
@@ -92,9 +105,10 @@ class Optimizer:
                 k: np.array(v) if isinstance(v, np.ndarray) else v for k, v in entry.items()
             }
             for k, v in fresh[id(p)].items():
-                if isinstance(v, np.ndarray) and v.shape != p.shape:
+                if isinstance(v, np.ndarray) and v.shape != (wanted := self._shape(k, v, p)):
                     raise ShapeError(
-                        f"load_state_dict: {k} {v.shape} of parameter {i}, shape {p.shape}"
+                        f"load_state_dict: {k} {v.shape} of parameter {i}, shape {p.shape}, "
+                        f"should be {wanted}; was it made from the same model?"
                     )
         self.state = fresh
         for group, given in zip(self.param_groups, state["param_groups"], strict=True):
@@ -108,3 +122,9 @@ def positive(name: str, **settings: float) -> None:
             raise (NonFiniteError if not np.isfinite(value) else ValueError)(
                 f"{name}: {key} = {value} must be a finite number, 0 or more"
             )
+
+
+def fractions(name: str, key: str, values: Sequence[float]) -> None:
+    """Refuse weights of running means outside [0, 1)."""
+    if not all(0 <= v < 1 for v in values):
+        raise ValueError(f"{name}: {key} {values} must be in [0, 1)")

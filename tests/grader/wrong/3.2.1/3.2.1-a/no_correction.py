@@ -1,0 +1,5 @@
+def adamw_step(p, g, m, v, step, lr, betas, eps, weight_decay):
+    p = p - lr * weight_decay * p
+    m = betas[0] * m + (1 - betas[0]) * g
+    v = betas[1] * v + (1 - betas[1]) * g * g
+    return p - lr * m / (np.sqrt(v) + eps), m, v
