@@ -102,7 +102,7 @@ def ordering(
     def whole(ns: Any, rng: np.random.Generator) -> None:
         have = sum(c in steps for c in letters(ns))
         if have < len(steps):
-            raise CheckFailed(f"the proof has {len(steps)} steps; you have {have} of them")
+            raise CheckFailed(f"the proof needs {len(steps)} steps; {have} of yours are among them")
 
     return exercise
 

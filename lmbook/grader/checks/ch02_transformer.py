@@ -25,7 +25,10 @@ def origin(ns, rng):  # type: ignore[no-untyped-def]
     expect(ns.rotary(x), x, of="rotary(x) for one position")
 
 
-@rotary.test("one pair by one radian", "Which way does a positive angle turn (1, 0)?")
+@rotary.test(
+    "one pair by one radian",
+    "The first row stands at position `offset`: by how much, and which way, is (1, 0) turned there?",
+)
 def quarter(ns, rng):  # type: ignore[no-untyped-def]
     x = np.array([[1.0, 0.0]])
     expect(ns.rotary(x, 1), [[np.cos(1), np.sin(1)]], of="rotary([[1, 0]], offset=1)")
@@ -47,7 +50,7 @@ def batches(ns, rng):  # type: ignore[no-untyped-def]
     expect(ns.rotary(x, offset), turn(x, offset), of=f"rotary(x, {offset})")
 
 
-@rotary.hidden("another base", "Where does `base` enter the angle?")
+@rotary.hidden("another base", "If nothing else fails: where does `base` enter the angle?")
 def based(ns, rng):  # type: ignore[no-untyped-def]
     x = rng.normal(size=(6, 12))
     expect(ns.rotary(x, 2, 500.0), turn(x, 2, 500.0), of="rotary(x, 2, base=500.0)")
@@ -77,7 +80,10 @@ def free(ns, rng):  # type: ignore[no-untyped-def]
     expect(got, x, of="the block without its steps", rtol=1e-9)
 
 
-@road.hidden("any weights: as nn.TransformerEncoderLayer", "Which norm stands before which step?")
+@road.hidden(
+    "any weights: as nn.TransformerEncoderLayer",
+    "What does each step read, x or its norm, and which norm? Attention has three inputs.",
+)
 def layer(ns, rng):  # type: ignore[no-untyped-def]
     layer, x = _layer(rng), tensor(rng.normal(size=(2, 5, 8)))
     expect(ns.transformer_block(x, layer), layer(x), of="transformer_block(x, layer)", rtol=1e-9)
@@ -115,6 +121,8 @@ predict(
         "that is a cache for every query head": lambda: _cache_bytes(32),
         "keys or values, or the two bytes of a number, are missing": lambda: _cache_bytes() / 2,
         "that is one layer": lambda: _cache_bytes() / 32,
+        "a number takes two bytes here": lambda: _cache_bytes() * 2,
+        "that is in MiB; the question asks for bytes": lambda: _cache_bytes() / 2**20,
     },
 )
 
