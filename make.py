@@ -37,7 +37,7 @@ EXTRAS = {
     "fast": ["book", "dev", "fast", "torch"],
     "test": ["book", "dev", "fast", "torch"],
 }
-TORCH = "torch>=2.6"
+TORCH = "torch>=2.9"
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 steps: list[tuple[str, float, str]] = []  # name, seconds, outcome
