@@ -66,8 +66,9 @@ class MinHash:
         if not len(x):
             return np.full(len(self.a), 0xFFFFFFFF, dtype=np.uint32)
         out = np.full(len(self.a), 0xFFFFFFFF, dtype=np.uint64)
-        for start in range(0, len(x), 4096):  # (elements, permutations) a part at a time
-            hashed = _times_mod(self.a, x[start : start + 4096, None]) + self.b
+        part = max(1, (1 << 19) // len(self.a))  # so many elements that a table takes 4 MB
+        for start in range(0, len(x), part):
+            hashed = _times_mod(self.a, x[start : start + part, None]) + self.b  # (part, K)
             np.minimum(out, ((hashed % _PRIME) & 0xFFFFFFFF).min(axis=0), out=out)
         return out.astype(np.uint32)
 

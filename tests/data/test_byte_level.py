@@ -190,3 +190,16 @@ def test_wordpiece_errors():
         data.WordPieceTokenizer({"a": 0})
     with pytest.raises(data.UnknownToken, match="id 77"):
         data.WordPieceTokenizer({"[UNK]": 0}).decode([77])
+
+
+def test_what_is_remembered_stays_bounded(monkeypatch):
+    wordpiece = data.WordPieceTokenizer.train([SAMPLE * 3], 120)
+    text = "the cat sat then the hat sat " + SAMPLE
+    for tokenizer in (ours, wordpiece):
+        tokenizer._known.clear()
+        whole = tokenizer.encode(text).tolist()
+        module = data.tokenizers.byte_level if tokenizer is ours else data.tokenizers.wordpiece
+        monkeypatch.setattr(module, "MOST_KNOWN", 3)
+        tokenizer._known.clear()
+        assert tokenizer.encode(text).tolist() == whole
+        assert len(tokenizer._known) <= 3

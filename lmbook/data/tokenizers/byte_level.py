@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lmbook.data.errors import DataError, UnknownToken
+from lmbook.data.tokenizers.base import MOST_KNOWN
 from lmbook.data.tokenizers.learn import Merge, apply_merges, learn_merges
 from lmbook.data.tokenizers.patterns import gpt2_pieces
 
@@ -117,6 +118,8 @@ class ByteLevelBPE:
         for piece in gpt2_pieces().findall(text):
             found = known.get(piece)
             if found is None:
+                if len(known) >= MOST_KNOWN:
+                    known.clear()
                 start = [self._of_byte[b] for b in to_bytes(piece)]
                 found = known[piece] = apply_merges(start, self._rank)
             ids += found

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from lmbook.data.errors import DataError, UnknownToken
+from lmbook.data.tokenizers.base import MOST_KNOWN
 from lmbook.data.tokenizers.learn import learn_merges
 from lmbook.data.tokenizers.patterns import SPACE, characters_of
 
@@ -117,6 +118,8 @@ class WordPieceTokenizer:
         for word in bert_words(text):
             found = known.get(word)
             if found is None:
+                if len(known) >= MOST_KNOWN:
+                    known.clear()
                 found = known[word] = self._encode_word(word)
             ids += found
         return np.array(ids, dtype=np.int64)
