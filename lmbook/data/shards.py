@@ -17,7 +17,7 @@ class Shards:
     """Shards of rows: arrays in memory, or the files of a folder that `write_shards` made.
 
     `lengths[i]` is the number of rows of shard i, known without reading it; `fingerprint` tells
-    data sets apart.
+    data sets apart: by all rows of files, by the first and last row of arrays in memory.
     """
 
     def __init__(self, source: str | Path | Sequence[np.ndarray]) -> None:
@@ -31,7 +31,7 @@ class Shards:
             content = repr((self.lengths, index["sha256"]))
         else:
             self.lengths = [len(array) for array in self._arrays]
-            content = repr(self.lengths)
+            content = repr((self.lengths, [_ends(array) for array in self._arrays]))
         if not self.lengths or min(self.lengths) < 1:
             raise DataError(f"Shards: lengths {self.lengths}; want one shard at least, none empty")
         self.fingerprint = hashlib.sha256(content.encode()).hexdigest()[:16]
@@ -78,3 +78,10 @@ def write_shards(folder: str | Path, array: np.ndarray, rows: int) -> Shards:
         folder / _INDEX, {"format": _FORMAT, "files": names, "lengths": lengths, "sha256": sums}
     )
     return Shards(folder)
+
+
+def _ends(array: np.ndarray) -> str:
+    """Type, and the first and last row, as a text that is the same in every process."""
+    ends = np.asarray(array)[[0, -1]] if len(array) else np.empty(0)
+    rows = repr(ends.tolist()) if ends.dtype.hasobject else ends.tobytes().hex()
+    return f"{ends.dtype.str} {ends.shape} {hashlib.sha256(rows.encode()).hexdigest()}"

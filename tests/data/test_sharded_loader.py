@@ -117,6 +117,18 @@ def test_files(tmp_path):
         data.Shards(tmp_path)
 
 
+def test_fingerprints_tell_arrays_apart():
+    names = np.array(["a", "b"], dtype=object)
+    kinds = [[np.arange(5)], [np.arange(5) + 1], [np.arange(5.0)], [np.arange(5)[:, None]], [names]]
+    assert len({data.Shards(arrays).fingerprint for arrays in kinds}) == 5
+    code = (
+        "import numpy as np; from lmbook import data; "
+        "print(data.Shards([np.array(['a', 'b'], dtype=object)]).fingerprint)"
+    )
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    assert other.strip() == data.Shards([names]).fingerprint
+
+
 def test_foreign_states_are_refused(tmp_path):
     loader = data.ShardedLoader(ids(5, 5), 2, seed=1)
     state = loader.state_dict()
