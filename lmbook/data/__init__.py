@@ -3,29 +3,72 @@
 Everything here gives NumPy arrays, strings and lists; the trainer makes tensors of them.
 """
 
+from lmbook.data.augment import (
+    brightness,
+    cutout,
+    mixup,
+    random_crop,
+    random_flip,
+    random_rotation,
+    rotate,
+)
 from lmbook.data.cache import cache_dir
 from lmbook.data.cards import Archive, Baseline, Bundled, DataSet
 from lmbook.data.catalogue import registry
+from lmbook.data.cleaning import (
+    QualityFilter,
+    drop_boilerplate,
+    keep_sentences,
+    normalise_text,
+    sift,
+    statistics_of,
+)
 from lmbook.data.collate import BucketSampler, PairBatch, PairCollate, pad_sequences
 from lmbook.data.dataset import DataLoader, TensorDataset, default_collate
 from lmbook.data.errors import DataError, UnknownDataset, UnknownToken
+from lmbook.data.minhash import (
+    MinHash,
+    candidate_pairs,
+    collision_probability,
+    deduplicate,
+    exact_duplicates,
+    jaccard,
+    shingles,
+)
 from lmbook.data.mnist import Images, mnist_5k
 from lmbook.data.near_duplicates import near_duplicate_groups
 from lmbook.data.nearest import TranslationMemory, bleu
 from lmbook.data.ngram import NGram
 from lmbook.data.pip_client import fetch
 from lmbook.data.reference import Text, language_reference
+from lmbook.data.scaling import MinMaxScaler, StandardScaler, condition_number
 from lmbook.data.sequences import EvaluationLoader, StreamLoader, WindowLoader
+from lmbook.data.sharded_loader import ShardedLoader
+from lmbook.data.shards import Shards, write_shards
+from lmbook.data.skipgram import SkipGram
 from lmbook.data.splits import Splits
-from lmbook.data.tokenizers import BPETokenizer, CharTokenizer, Tokenizer
+from lmbook.data.tokenizers import (
+    BPETokenizer,
+    ByteLevelBPE,
+    CharTokenizer,
+    Tokenizer,
+    WordPieceTokenizer,
+)
 from lmbook.data.transforms import normalise, one_hot, random_shift
 from lmbook.data.translations import Pair, translations
+from lmbook.data.vectorise import CountVectorizer, Sparse, TfidfVectorizer
 
 __all__ = [
-    "Archive", "BPETokenizer", "Baseline", "BucketSampler", "Bundled", "CharTokenizer",
-    "DataError", "DataLoader", "DataSet", "EvaluationLoader", "Images", "NGram", "Pair",
-    "PairBatch", "PairCollate", "Splits", "StreamLoader", "TensorDataset", "Text", "Tokenizer",
-    "TranslationMemory", "UnknownDataset", "UnknownToken", "WindowLoader", "bleu", "cache_dir",
-    "default_collate", "fetch", "language_reference", "mnist_5k", "near_duplicate_groups",
-    "normalise", "one_hot", "pad_sequences", "random_shift", "registry", "translations",
+    "Archive", "BPETokenizer", "Baseline", "BucketSampler", "Bundled", "ByteLevelBPE",
+    "CharTokenizer", "CountVectorizer", "DataError", "DataLoader", "DataSet", "EvaluationLoader",
+    "Images", "MinHash", "MinMaxScaler", "NGram", "Pair", "PairBatch", "PairCollate",
+    "QualityFilter", "ShardedLoader", "Shards", "SkipGram", "Sparse", "Splits", "StandardScaler",
+    "StreamLoader", "TensorDataset", "Text", "TfidfVectorizer", "Tokenizer", "TranslationMemory",
+    "UnknownDataset", "UnknownToken", "WindowLoader", "WordPieceTokenizer", "bleu", "brightness",
+    "cache_dir", "candidate_pairs", "collision_probability", "condition_number", "cutout",
+    "deduplicate", "default_collate", "drop_boilerplate", "exact_duplicates", "fetch", "jaccard",
+    "keep_sentences", "language_reference", "mixup", "mnist_5k", "near_duplicate_groups",
+    "normalise", "normalise_text", "one_hot", "pad_sequences", "random_crop", "random_flip",
+    "random_rotation", "random_shift", "registry", "rotate", "shingles", "sift", "statistics_of",
+    "translations", "write_shards",
 ]  # fmt: skip

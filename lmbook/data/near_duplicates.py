@@ -12,6 +12,31 @@ def words_of(sentence: str) -> frozenset[str]:
     return frozenset(_WORD.findall(sentence.casefold()))
 
 
+class Groups:
+    """Union-find: which of n things are connected by the pairs joined so far."""
+
+    def __init__(self, n: int) -> None:
+        self.parent = list(range(n))
+
+    def root(self, i: int) -> int:
+        """One member of i's group, the same for all in it."""
+        while self.parent[i] != i:
+            self.parent[i] = self.parent[self.parent[i]]
+            i = self.parent[i]
+        return i
+
+    def join(self, i: int, j: int) -> None:
+        """Put the groups of i and j together."""
+        self.parent[self.root(i)] = self.root(j)
+
+    def firsts(self) -> list[int]:
+        """The smallest member of each group, in order."""
+        smallest: dict[int, int] = {}
+        for i in range(len(self.parent)):
+            smallest.setdefault(self.root(i), i)
+        return sorted(smallest.values())
+
+
 def near_duplicate_groups(sentences: list[str], threshold: float = 0.6) -> list[int]:
     """For each sentence the number of its group; near duplicates share a group.
 
@@ -23,21 +48,14 @@ def near_duplicate_groups(sentences: list[str], threshold: float = 0.6) -> list[
     """
     sets = [words_of(sentence) for sentence in sentences]
     frequency = Counter(word for words in sets for word in words)
-    parent = list(range(len(sets)))
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
+    groups = Groups(len(sets))
     seen_by_word: dict[str, list[int]] = defaultdict(list)
     for i, words in enumerate(sets):
         rarest_first = sorted(words, key=lambda word: (frequency[word], word))
         prefix = rarest_first[: len(words) - math.ceil(threshold * len(words)) + 1]
         for j in sorted({j for word in prefix for j in seen_by_word[word]}):
             if len(words & sets[j]) >= threshold * len(words | sets[j]):
-                parent[root(i)] = root(j)
+                groups.join(i, j)
         for word in prefix:
             seen_by_word[word].append(i)
-    return [root(i) for i in range(len(sets))]
+    return [groups.root(i) for i in range(len(sets))]

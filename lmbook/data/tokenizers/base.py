@@ -5,6 +5,9 @@ from typing import Protocol
 
 import numpy as np
 
+MOST_KNOWN = 100_000
+"""So many pieces are remembered with their ids; then a tokenizer starts to remember anew."""
+
 
 class Tokenizer(Protocol):
     """Text to ids and back; `decode(encode(text)) == text`. Special tokens are never in a text."""

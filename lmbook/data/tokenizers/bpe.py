@@ -1,23 +1,19 @@
 """Byte-pair encoding on bytes: sub-words that any text can be written in, without loss."""
 
-import heapq
 import json
-import re
-from collections import Counter, defaultdict
+import operator
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from lmbook.data.errors import UnknownToken
 from lmbook.data.tokenizers.base import number_specials
+from lmbook.data.tokenizers.learn import apply_merges, learn_merges
+from lmbook.data.tokenizers.patterns import PIECES
 
 PairOfIds = tuple[int, int]
-
-# A text is first cut into letters, digits, signs and spaces; no token crosses a cut. A single
-# space goes with what follows it, so that " the" is one token.
-PIECES = re.compile(r" ?[^\W\d_]+| ?\d+| ?(?:[^\w\s]|_)+|\s+(?=\s)|\s+")
 
 
 class BPETokenizer:
@@ -38,6 +34,7 @@ class BPETokenizer:
             if not (min(a, b) >= 0 and max(a, b) < len(self.bytes_of)):
                 raise ValueError(f"BPETokenizer: merge ({a}, {b}) uses a token not made yet")
             self.bytes_of.append(self.bytes_of[a] + self.bytes_of[b])
+        self._rank_and_token = {pair: (i, i) for pair, i in self.rank.items()}
         self.special = number_specials(special, first=len(self.bytes_of))
         self._known: dict[str, list[int]] = {}
 
@@ -71,13 +68,7 @@ class BPETokenizer:
 
     def _encode_piece(self, piece: str) -> list[int]:
         """Apply the merges to one piece, the earliest learned first."""
-        ids = list(_to_bytes(piece))
-        while len(ids) > 1:
-            best = min(pairwise(ids), key=lambda pair: self.rank.get(pair, len(self)))
-            if best not in self.rank:
-                break
-            ids = _join(ids, best, self.rank[best])
-        return ids
+        return apply_merges(list(_to_bytes(piece)), self._rank_and_token)
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of `ids`; special tokens are left out, unknown ids raise `UnknownToken`.
@@ -113,59 +104,13 @@ def _to_bytes(text: str) -> bytes:
     return text.encode("utf-8", errors="surrogatepass")  # a lone surrogate is kept as it is
 
 
-def _join(ids: list[int], pair: PairOfIds, new: int) -> list[int]:
-    """`ids` with every occurrence of `pair`, from the left, replaced by `new`."""
-    out = []
-    i = 0
-    while i < len(ids):
-        if i + 1 < len(ids) and (ids[i], ids[i + 1]) == pair:
-            out.append(new)
-            i += 2
-        else:
-            out.append(ids[i])
-            i += 1
-    return out
-
-
 def _learn(pieces: Counter[str], merges: int) -> list[PairOfIds]:
-    """The merges, in order. Only the pieces that contain the joined pair are looked at again."""
-    words = [(list(_to_bytes(piece)), count) for piece, count in sorted(pieces.items())]
-    bytes_of = [bytes([i]) for i in range(256)]
-    counts: Counter[PairOfIds] = Counter()
-    places: dict[PairOfIds, set[int]] = defaultdict(set)
-    for w, (ids, count) in enumerate(words):
-        for pair in pairwise(ids):
-            counts[pair] += count
-            places[pair].add(w)
-
-    def entry(pair: PairOfIds) -> tuple[int, bytes, bytes, PairOfIds]:
-        return -counts[pair], bytes_of[pair[0]], bytes_of[pair[1]], pair
-
-    heap = [entry(pair) for pair in counts]
-    heapq.heapify(heap)
-    learned: list[PairOfIds] = []
-    while heap and len(learned) < merges:
-        negative, _, _, best = heapq.heappop(heap)
-        if -negative != counts[best]:  # the count has changed since it was put on the heap
-            continue
-        if counts[best] < 2:
-            break
-        learned.append(best)
-        new = len(bytes_of)
-        bytes_of.append(bytes_of[best[0]] + bytes_of[best[1]])
-        changed: set[PairOfIds] = set()
-        for w in places.pop(best):
-            ids, count = words[w]
-            joined = _join(ids, best, new)
-            before, after = Counter(pairwise(ids)), Counter(pairwise(joined))
-            for pair in before.keys() | after.keys():
-                if before[pair] != after[pair]:
-                    counts[pair] += count * (after[pair] - before[pair])
-                    changed.add(pair)
-                if after[pair]:
-                    places[pair].add(w)
-            words[w] = (joined, count)
-        for pair in changed:
-            if counts[pair] > 0:
-                heapq.heappush(heap, entry(pair))
-    return learned
+    """The merges, in order; of pairs equally frequent, the one whose bytes come first."""
+    words = [list(_to_bytes(piece)) for piece in sorted(pieces)]
+    counts = [pieces[piece] for piece in sorted(pieces)]
+    tokens = [bytes([i]) for i in range(256)]
+    learned = learn_merges(
+        words, counts, tokens, 256 + merges,
+        join=operator.add, order=lambda a, b: (tokens[a], tokens[b]), reuse=False,
+    )  # fmt: skip
+    return [(a, b) for a, b, _ in learned]

@@ -1,0 +1,8 @@
+def standardise(train, test):
+    mean, std = train.mean(axis=0), train.std(axis=0)
+    return (train - mean) / std, (test - test.mean(axis=0)) / test.std(axis=0)
+
+
+def to_range(x, low, high):
+    smallest, largest = x.min(axis=0), x.max(axis=0)
+    return low + (x - smallest) / (largest - smallest) * (high - low)

@@ -1,0 +1,2 @@
+found = 0.0563
+wasted = 0

@@ -1,0 +1,2 @@
+found = 0.328
+wasted = 320
