@@ -9,6 +9,7 @@ from lmbook.data.catalogue import registry
 from lmbook.data.collate import BucketSampler, PairBatch, PairCollate, pad_sequences
 from lmbook.data.dataset import DataLoader, TensorDataset, default_collate
 from lmbook.data.errors import DataError, UnknownDataset, UnknownToken
+from lmbook.data.job_shops import JobShopInstance, job_shop, job_shop_names
 from lmbook.data.mnist import Images, mnist_5k
 from lmbook.data.near_duplicates import near_duplicate_groups
 from lmbook.data.nearest import TranslationMemory, bleu
@@ -23,9 +24,10 @@ from lmbook.data.translations import Pair, translations
 
 __all__ = [
     "Archive", "BPETokenizer", "Baseline", "BucketSampler", "Bundled", "CharTokenizer",
-    "DataError", "DataLoader", "DataSet", "EvaluationLoader", "Images", "NGram", "Pair",
-    "PairBatch", "PairCollate", "Splits", "StreamLoader", "TensorDataset", "Text", "Tokenizer",
-    "TranslationMemory", "UnknownDataset", "UnknownToken", "WindowLoader", "bleu", "cache_dir",
-    "default_collate", "fetch", "language_reference", "mnist_5k", "near_duplicate_groups",
-    "normalise", "one_hot", "pad_sequences", "random_shift", "registry", "translations",
+    "DataError", "DataLoader", "DataSet", "EvaluationLoader", "Images", "JobShopInstance",
+    "NGram", "Pair", "PairBatch", "PairCollate", "Splits", "StreamLoader", "TensorDataset",
+    "Text", "Tokenizer", "TranslationMemory", "UnknownDataset", "UnknownToken", "WindowLoader",
+    "bleu", "cache_dir", "default_collate", "fetch", "job_shop", "job_shop_names",
+    "language_reference", "mnist_5k", "near_duplicate_groups", "normalise", "one_hot",
+    "pad_sequences", "random_shift", "registry", "translations",
 ]  # fmt: skip
