@@ -20,7 +20,8 @@ class Heuristic:
         x = method.ask()            # (popsize, size), points of the space
         method.tell(values)         # (popsize,), the objective at each
 
-    `best_x` and `best_value` hold the best point seen, `evaluations` and `generation` count. A
+    `best_x` and `best_value` hold the best point seen, `asked` the points whose values are still to be told,
+    `evaluations` and `generation` count. A
     method fills in `_ask` and `_tell`. `seed` is a number, a generator, or None for the book's own.
     """
 
@@ -40,26 +41,26 @@ class Heuristic:
         self.best_value = np.inf
         self.evaluations = 0
         self.generation = 0
-        self._asked: np.ndarray | None = None
+        self.asked: np.ndarray | None = None
 
     def ask(self) -> np.ndarray:
         """Points to look at, of shape (popsize, size)."""
-        if self._asked is not None:
+        if self.asked is not None:
             raise RuntimeError(
                 f"{type(self).__name__}.ask: tell the values of the last points first"
             )
-        self._asked = self._ask()
-        return self._asked.copy()
+        self.asked = self._ask()
+        return self.asked.copy()
 
     def tell(self, values: Any) -> None:
         """Take the objective's values at the points last asked for, in their order."""
         name = type(self).__name__
-        if self._asked is None:
+        if self.asked is None:
             raise RuntimeError(f"{name}.tell: ask for points first")
         v = np.asarray(values, dtype=float)
-        if v.shape != (len(self._asked),):
+        if v.shape != (len(self.asked),):
             raise ShapeError(
-                f"{name}.tell: expected values of shape ({len(self._asked)},), got {v.shape}"
+                f"{name}.tell: expected values of shape ({len(self.asked)},), got {v.shape}"
             )
         wrong = np.isnan(v) | (v == -np.inf)
         if wrong.any():
@@ -68,7 +69,7 @@ class Heuristic:
                 f"{name}.tell: the value of point {i} is {v[i]}; give +inf to a point that must not be chosen"
             )
         v = np.where(v == np.inf, 2 * BARRIER, v)  # finite, so that differences are
-        x, self._asked = self._asked, None
+        x, self.asked = self.asked, None
         i = int(np.argmin(v))
         if self.best_x is None or v[i] < self.best_value:
             self.best_x, self.best_value = x[i].copy(), float(v[i])

@@ -35,7 +35,8 @@ class CMAES(Heuristic):
         seed: Seed = None,
     ) -> None:
         n = space.size
-        super().__init__(space, popsize or 4 + int(3 * np.log(n)), seed, least=3)
+        popsize = 4 + int(3 * np.log(n)) if popsize is None else popsize
+        super().__init__(space, popsize, seed, least=3)
         needs(self, space, "real")
         if not 0 < sigma < np.inf:
             raise ValueError(f"CMAES: sigma must be above 0, not {sigma}")

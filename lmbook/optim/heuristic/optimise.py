@@ -69,8 +69,9 @@ def optimise(
     processes need an objective that can be pickled. The bar shows on a terminal and in a notebook,
     unless `progress` is False or LMBOOK_LIVE is 0.
 
-    Ctrl-C ends the run and returns the best so far. Raises `ObjectiveError`, which carries the point and the
-    best so far, where the objective raises or gives NaN.
+    Ctrl-C ends the run and returns the best so far; called again with the same method, the run goes on.
+    Raises `ObjectiveError`, which carries the point and the best so far, where the objective raises or gives
+    NaN.
     """
     limits = (evaluations, generations, target, stagnation, seconds, callback)
     if all(limit is None for limit in limits):
@@ -78,13 +79,18 @@ def optimise(
             "optimise: nothing would stop the run; give evaluations, generations, target, stagnation, "
             "seconds or a callback"
         )
+    if evaluations is not None and evaluations < method.popsize:
+        raise ValueError(
+            f"optimise: evaluations={evaluations}, but {type(method).__name__} asks for {method.popsize} "
+            "points at once; allow more, or take a smaller popsize"
+        )
     result, since, start = Result(), 0, time.perf_counter()
     with ExitStack() as stack:
         bar = stack.enter_context(_bar(evaluations, progress))
         executor = stack.enter_context(_pool(workers, pool)) if workers > 1 else None
         try:
             while not result.stopped:
-                x = method.ask()
+                x = method.ask() if method.asked is None else method.asked.copy()
                 values = _evaluate(objective, x, vectorised, executor, result)
                 if constraints is not None:
                     broken = _evaluate(constraints, x, vectorised, executor, result, "constraints")

@@ -87,6 +87,23 @@ def test_an_interrupt_keeps_the_best_so_far():
     assert r.value == min(seen[:40]) and np.isclose(sphere(r.x), r.value)
 
 
+def test_an_interrupted_run_goes_on_as_if_nothing_had_happened():
+    calls = []
+
+    def interrupted_once(x):
+        calls.append(1)
+        if len(calls) == 47:
+            raise KeyboardInterrupt
+        return sphere(x)
+
+    method = swarm()
+    h.optimise(method, interrupted_once, evaluations=200)
+    again = h.optimise(method, interrupted_once, evaluations=200)
+    assert again.value == h.optimise(swarm(), sphere, evaluations=200).value
+    with pytest.raises(ValueError, match="asks for 10 points at once"):
+        h.optimise(swarm(), sphere, evaluations=9)
+
+
 def test_a_failing_objective_is_named_and_the_best_so_far_kept():
     seen = []
 
