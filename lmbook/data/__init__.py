@@ -26,6 +26,7 @@ from lmbook.data.cleaning import (
 from lmbook.data.collate import BucketSampler, PairBatch, PairCollate, pad_sequences
 from lmbook.data.dataset import DataLoader, TensorDataset, default_collate
 from lmbook.data.errors import DataError, UnknownDataset, UnknownToken
+from lmbook.data.job_shops import JobShopInstance, job_shop, job_shop_names
 from lmbook.data.minhash import (
     MinHash,
     candidate_pairs,
@@ -61,14 +62,15 @@ from lmbook.data.vectorise import CountVectorizer, Sparse, TfidfVectorizer
 __all__ = [
     "Archive", "BPETokenizer", "Baseline", "BucketSampler", "Bundled", "ByteLevelBPE",
     "CharTokenizer", "CountVectorizer", "DataError", "DataLoader", "DataSet", "EvaluationLoader",
-    "Images", "MinHash", "MinMaxScaler", "NGram", "Pair", "PairBatch", "PairCollate",
-    "QualityFilter", "ShardedLoader", "Shards", "SkipGram", "Sparse", "Splits", "StandardScaler",
-    "StreamLoader", "TensorDataset", "Text", "TfidfVectorizer", "Tokenizer", "TranslationMemory",
-    "UnknownDataset", "UnknownToken", "WindowLoader", "WordPieceTokenizer", "bleu", "brightness",
-    "cache_dir", "candidate_pairs", "collision_probability", "condition_number", "cutout",
-    "deduplicate", "default_collate", "drop_boilerplate", "exact_duplicates", "fetch", "jaccard",
-    "keep_sentences", "language_reference", "mixup", "mnist_5k", "near_duplicate_groups",
-    "normalise", "normalise_text", "one_hot", "pad_sequences", "random_crop", "random_flip",
-    "random_rotation", "random_shift", "registry", "rotate", "shingles", "sift", "statistics_of",
-    "translations", "write_shards",
+    "Images", "JobShopInstance", "MinHash", "MinMaxScaler", "NGram", "Pair", "PairBatch",
+    "PairCollate", "QualityFilter", "ShardedLoader", "Shards", "SkipGram", "Sparse", "Splits",
+    "StandardScaler", "StreamLoader", "TensorDataset", "Text", "TfidfVectorizer", "Tokenizer",
+    "TranslationMemory", "UnknownDataset", "UnknownToken", "WindowLoader", "WordPieceTokenizer",
+    "bleu", "brightness", "cache_dir", "candidate_pairs", "collision_probability",
+    "condition_number", "cutout", "deduplicate", "default_collate", "drop_boilerplate",
+    "exact_duplicates", "fetch", "jaccard", "job_shop", "job_shop_names", "keep_sentences",
+    "language_reference", "mixup", "mnist_5k", "near_duplicate_groups", "normalise",
+    "normalise_text", "one_hot", "pad_sequences", "random_crop", "random_flip", "random_rotation",
+    "random_shift", "registry", "rotate", "shingles", "sift", "statistics_of", "translations",
+    "write_shards",
 ]  # fmt: skip

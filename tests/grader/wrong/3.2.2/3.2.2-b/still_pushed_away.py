@@ -1,0 +1,3 @@
+def move(x, v, own, best, w, c1, c2, r1, r2):
+    v = w * v + c1 * r1 * (own - x) + c2 * r2 * (x - best)
+    return x + v, v
