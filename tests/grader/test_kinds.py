@@ -55,7 +55,7 @@ def test_every_order_that_follows_is_right(order: object) -> None:
     [
         ("BACD", "step B uses something"),
         ("ABDC", "step D uses something"),
-        ("ABC", "4 steps; you have 3"),
+        ("ABC", "4 steps; 3 of yours"),
         ("ABCDX", "step X does not hold: it needs f linear"),
         ("ABCDD", "step D occurs 2 times"),
         ("ABCDQ", "there is no step 'Q'"),
