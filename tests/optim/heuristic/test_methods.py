@@ -295,3 +295,59 @@ def test_a_minimum_on_the_bound_is_found_inside():
     ):
         r = h.optimise(method, slope, evaluations=4000, target=1e-6, vectorised=True)
         assert r.stopped == "target" and space.contains(r.x[None]).all(), type(method).__name__
+
+
+def test_scent_is_laid_and_fades_by_the_formula():
+    ants = h.AntColony(TRIANGLE, 3, rho=0.2, variant="system", seed=0)
+    tours = ants.ask()
+    lengths = np.array([4.0, 5.0, 8.0])
+    ants.tell(lengths)
+    expected = np.full((5, 5), 0.8 * 3 / lengths.mean())
+    for tour, length in zip(tours, lengths):
+        for i, j in zip(tour, np.roll(tour, -1)):
+            expected[i, j] += 1 / length
+            expected[j, i] += 1 / length
+    assert np.allclose(ants.tau, expected, atol=1e-14)
+
+    best = h.AntColony(TRIANGLE, 3, rho=0.2, seed=0)
+    tour = best.ask()[0]
+    best.tell(lengths)
+    top = 1 / (0.2 * 4)
+    marked = {frozenset(e) for e in zip(tour.tolist(), np.roll(tour, -1).tolist())}
+    for i, j in np.argwhere(~np.eye(5, dtype=bool)).tolist():
+        laid = 1 / 4 if frozenset((i, j)) in marked else 0
+        assert np.isclose(best.tau[i, j], np.clip(0.8 * top + laid, top / 10, top))
+
+
+def test_differences_are_of_three_others():
+    method = h.DifferentialEvolution(BOX, 5, F=0.6, CR=1.0, seed=3)
+    method.tell(value(method.ask()))
+    for _ in range(30):
+        chosen = np.vstack([np.arange(5), method._three_others()])
+        assert all(len(set(column)) == 4 for column in chosen.T)
+    wide = h.DifferentialEvolution(h.Real(3, -1e3, 1e3), 6, F=0.6, CR=1.0, seed=3)
+    wide.tell(value(wide.ask()))
+    wide.x = wide.x / 1e3  # far from the bounds, so that every trial is a mutant as it is
+    state = wide.rng.bit_generator.state
+    trial = wide.ask()
+    wide.rng.bit_generator.state = state
+    a, b, c = wide.x[wide._three_others()]
+    assert np.allclose(trial, a + 0.6 * (b - c), atol=1e-15)
+
+
+def test_a_particle_stops_at_the_bound():
+    method = h.ParticleSwarm(h.Real(1, 0, 1), 4, seed=0)
+    for _ in range(12):
+        x = method.ask()
+        method.tell(-x[:, 0])  # the best is at the bound
+        at = (x == 1).ravel() & (method.v.ravel() >= 0)
+        assert (method.v.ravel()[at] == 0).all()
+    assert (method.x == 1).any()
+
+
+def test_es_weighs_its_noise_by_centred_ranks():
+    es = h.EvolutionStrategy(h.Real(3), np.zeros(3), 0.2, 4, antithetic=False, seed=0)
+    es.ask()
+    g = es.gradient(np.array([10.0, -3.0, 4.0, 1e6]))
+    weights = np.array([1 / 6, -1 / 2, -1 / 6, 1 / 2])
+    assert np.allclose(g, weights @ es.noise / (4 * 0.2), atol=1e-14)

@@ -33,6 +33,16 @@ def test_each_rule_stops_the_run():
     assert r.history["best"][-2] > 1e-3
     r = h.optimise(swarm(), lambda x: 1.0, stagnation=5)
     assert (r.stopped, r.generations) == ("stagnation", 6)
+    calls: list[int] = []
+
+    def better_every_fourth_time_until_the_twentieth(x):
+        calls.append(1)
+        return np.full(len(x), -(min(len(calls), 20) // 4))
+
+    r = h.optimise(
+        swarm(), better_every_fourth_time_until_the_twentieth, stagnation=5, vectorised=True
+    )
+    assert (r.stopped, r.generations) == ("stagnation", 25)
     r = h.optimise(swarm(), sphere, seconds=0.05)
     assert r.stopped == "seconds" and r.generations > 1
     r = h.optimise(swarm(), sphere, callback=lambda method: method.generation == 3)
