@@ -78,10 +78,12 @@ class Heuristic:
         self._tell(x, v)
 
     def _ask(self) -> np.ndarray:
-        raise NotImplementedError
+        """The points to try next; each method writes its own."""
+        raise NotImplementedError(f"{type(self).__name__} has no _ask method: write one")
 
     def _tell(self, x: np.ndarray, values: np.ndarray) -> None:
-        raise NotImplementedError
+        """Learn from the values of the points asked for; each method writes its own."""
+        raise NotImplementedError(f"{type(self).__name__} has no _tell method: write one")
 
 
 def feasible_first(values: Any, violations: Any) -> np.ndarray:

@@ -22,7 +22,7 @@ class Space:
 
     def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """`count` points drawn uniformly: an array (count, size)."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no sample method: write one")
 
     def check(self, x: Any, what: str = "x") -> np.ndarray:
         """`x` as an array (count, size) of points of this space, or an error."""
@@ -38,7 +38,7 @@ class Space:
 
     def contains(self, points: np.ndarray) -> np.ndarray:
         """For each row, whether it is a point of this space."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no contains method: write one")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.size})"
@@ -72,6 +72,7 @@ class Real(Space):
 
     @property
     def bounded(self) -> bool:
+        """Whether every bound is finite."""
         return bool(np.isfinite(self.low).all() and np.isfinite(self.high).all())
 
     @property
@@ -80,11 +81,13 @@ class Real(Space):
         return self.high - self.low
 
     def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """`count` points drawn uniformly between the bounds."""
         if not self.bounded:
             raise ValueError("Real: to sample, both bounds must be finite: Real(size, low, high)")
         return self.low + self.width * rng.random((count, self.size))
 
     def contains(self, points: np.ndarray) -> np.ndarray:
+        """For each row, whether it keeps within the bounds."""
         return np.all((points >= self.low) & (points <= self.high), axis=1)
 
     def clip(self, points: np.ndarray) -> np.ndarray:
@@ -98,9 +101,11 @@ class Binary(Space):
     kind, dtype = "binary", int
 
     def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """`count` rows of fair bits."""
         return rng.integers(0, 2, (count, self.size))
 
     def contains(self, points: np.ndarray) -> np.ndarray:
+        """For each row, whether it holds zeros and ones alone."""
         return np.asarray(np.isin(points, (0, 1)).all(axis=1))
 
 
@@ -110,7 +115,9 @@ class Permutation(Space):
     kind, dtype = "permutation", int
 
     def sample(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """`count` random orders of 0 to size - 1."""
         return rng.permuted(np.tile(np.arange(self.size), (count, 1)), axis=1)
 
     def contains(self, points: np.ndarray) -> np.ndarray:
+        """For each row, whether every number from 0 to size - 1 stands in it once."""
         return (np.sort(points, axis=1) == np.arange(self.size)).all(axis=1)

@@ -45,6 +45,7 @@ class JobShop:
 
     @property
     def operations(self) -> int:
+        """How many operations all jobs have together."""
         return self.jobs * self.count
 
     def ranks(self, orders: np.ndarray) -> np.ndarray:

@@ -148,6 +148,7 @@ class Graph:
         return longest
 
     def apply(self, move: Move) -> None:
+        """Change the order on one machine, and measure the paths anew."""
         self.orders[move.machine][move.place : move.place + len(move.sequence)] = move.sequence
         self.measure()
 
