@@ -138,6 +138,7 @@ OFFENCES = [
     ("seeds", source("value", "model = nn.Sequential(torch.nn.LSTM(3, 2))")),
     ("seeds", source("value", "from lmbook.data import DataLoader\nDataLoader(d, shuffle=True)")),
     ("length", source("value", "x = 1\n" * 41)),
+    ("width", source("value", "x = [" + "1, " * 40 + "]")),
     ("ending", source("figure", "plt.plot([1, 2]);")),
     ("ending", source("figure", "plt.show()\nprint('after')")),
     ("counts", lambda nb: nb.by_id["value"].update(execution_count=7)),

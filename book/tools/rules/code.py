@@ -1,4 +1,4 @@
-"""Rules about code cells: seeds, clocks, plain Python, length, how a figure ends."""
+"""Rules about code cells: seeds, clocks, plain Python, length, width, how a figure ends."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from book.tools.rules import Problem, View, pictures
 
 LONGEST = 40
+WIDEST = 96  # the columns of the site at 1280 px; beyond them a reader scrolls sideways
 MODERN = {"default_rng", "Generator", "SeedSequence", "PCG64", "Philox", "BitGenerator"}
 DRAWS = {
     *("rand", "randn", "randint", "randperm", "normal", "bernoulli", "multinomial"),
@@ -135,6 +136,19 @@ def length(view: View) -> Iterator[Problem]:
             )
 
 
+def width(view: View) -> Iterator[Problem]:
+    """A line fits on the page."""
+    for i, cell in view.code:
+        over = [n for n, line in enumerate(cell.source.splitlines(), 1) if len(line) > WIDEST]
+        if over and cell.id != "setup":
+            yield Problem(
+                "width",
+                i,
+                f"line {', '.join(map(str, over))} longer than {WIDEST} characters",
+                "break it after a bracket; a long text becomes two beside each other",
+            )
+
+
 def endings(view: View) -> Iterator[Problem]:
     """A figure ends with plt.show(), or with the explorer that draws it."""
     for i, cell in view.code:
@@ -160,4 +174,4 @@ def endings(view: View) -> Iterator[Problem]:
             )
 
 
-RULES = (python, seeds, clocks, length, endings)
+RULES = (python, seeds, clocks, length, width, endings)
