@@ -23,6 +23,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from lmbook.backend import MissingDependency, require
+
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "_build" / "html"
 
@@ -48,6 +50,10 @@ FLAGS = (
     "--no-sandbox",  # in a container there is no user namespace; the pages are our own
 )  # fmt: skip
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+class NoBrowser(RuntimeError):
+    """There is no Chromium to look with."""
 
 
 def chromium() -> str | None:
@@ -77,11 +83,14 @@ def served(site: Path) -> Iterator[str]:
 
 @contextmanager
 def browser() -> Iterator[Any]:
+    """An installed Chromium, driven by playwright; an error says what is missing."""
+    for module in ("playwright", "axe_playwright_python"):
+        require(module, extra="dev", why="looking at the site in a browser")
     from playwright.sync_api import sync_playwright
 
     path = chromium()
     if path is None:
-        raise RuntimeError("no Chromium is installed, and the variable CHROMIUM names none")
+        raise NoBrowser("no Chromium is installed, and the variable CHROMIUM names none")
     with sync_playwright() as driver:
         program = driver.chromium.launch(executable_path=path, args=list(FLAGS))
         yield program
@@ -276,6 +285,16 @@ def shots(folder: Path, wanted: list[str], site: Path = SITE, full: bool = True)
 
 
 def main(arguments: list[str]) -> int:
+    """Command line; returns the exit code."""
+    try:
+        return work(arguments)
+    except (MissingDependency, NoBrowser) as error:
+        print(error)
+        return 2
+
+
+def work(arguments: list[str]) -> int:
+    """`check` and `shots`; anything else prints how they are called."""
     if arguments[:1] == ["check"]:
         # index.html only forwards, so a visit would be one of the landing page
         wanted = arguments[1:] or [p for p in pages() if p != "index.html"]

@@ -27,7 +27,8 @@ from lmbook.grader.markers import BLOCK, LINE, MARKER, strip
 
 HINT = """\
 Each exercise has a cell to fill in and a `check(...)` below it, which says what holds already and gives
-a hint. Run the cells from the top.
+a hint. Run the cells from the top. The points of an exercise come all together, when every check of it
+passes: two of three earn nothing yet.
 [Open this notebook in Colab]({colab}) · `lmbook progress` shows what you have solved · \
 `lmbook grade FILE` grades a saved notebook."""
 
