@@ -114,11 +114,11 @@ bands = Exercise(
 
 @bands.test("similar pairs", "When does a pair share no band at all?")
 def similar(ns, rng):  # type: ignore[no-untyped-def]
-    want = float(data.collision_probability(0.8, 20, 5))
+    want = float(data.collision_probability(0.6, 20, 5))
     slip = ""
-    if abs(float(ns.found) - float(data.collision_probability(0.8, 5, 20))) < 5e-4:
+    if abs(float(ns.found) - float(data.collision_probability(0.6, 5, 20))) < 5e-4:
         slip = ": bands and rows are exchanged"
-    elif abs(float(ns.found) - 0.8**5) < 5e-3:
+    elif abs(float(ns.found) - 0.6**5) < 5e-3:
         slip = ": that is one band"
     expect_that(abs(float(ns.found) - want) <= 5e-4, "found is not right" + slip)
 

@@ -1,2 +1,2 @@
-found = 0.9996
+found = 0.802
 wasted = 0.0064

@@ -1,2 +1,2 @@
-found = 0.0563
+found = 0.0002
 wasted = 0

@@ -1,2 +1,2 @@
-found = 0.0004
+found = 0.198
 wasted = 993600

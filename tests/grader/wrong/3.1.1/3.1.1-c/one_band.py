@@ -1,2 +1,2 @@
-found = 0.328
+found = 0.078
 wasted = 320
