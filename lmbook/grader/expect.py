@@ -85,6 +85,8 @@ def expect(got: Any, want: Any, of: str, rtol: float = 1e-6, atol: float = 1e-8)
     if b.dtype.kind == "b" and a.dtype.kind != "b":
         raise CheckFailed(f"{of} should be True or False, and is {shown(a)}")
     wide = complex if "c" in (a.dtype.kind, b.dtype.kind) else float
+    whole = {a.dtype.kind, b.dtype.kind} <= {"i", "u"}  # to be shown as whole numbers
+    told = (a, b) if whole else (a.astype(wide), b.astype(wide))
     a, b = a.astype(wide), b.astype(wide)
     odd = ~_isfinite(a) & ~((a == b) | ((a != a) & (b != b)))
     if odd.any():
@@ -96,7 +98,7 @@ def expect(got: Any, want: Any, of: str, rtol: float = 1e-6, atol: float = 1e-8)
     if not bad.any():
         return
     if a.size <= 12:
-        raise CheckFailed(f"{of} should be about {shown(b)}, and is {shown(a)}")
+        raise CheckFailed(f"{of} should be about {shown(told[1])}, and is {shown(told[0])}")
     at = tuple(int(i) for i in np.argwhere(bad)[0])
     raise CheckFailed(
         f"{of}: {int(bad.sum())} of {a.size} values differ; at index {at} it should be about "

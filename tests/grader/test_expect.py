@@ -53,6 +53,7 @@ def test_whatever_holds_the_numbers_is_accepted(value: Any) -> None:
         (-np.inf, np.inf, "infinite"),
         (1.0, np.nan, "should be about nan"),
         (1 + 1e-5, 1.0, "should be about 1"),
+        ([1, 6], [1, 7], r"should be about \[1, 7\], and is \[1, 6\]"),
         (1.0, True, "should be True or False"),
         (np.arange(20.0), np.zeros(20), r"19 of 20 values differ; at index \(1,\)"),
         (1 + 1j, 1.0, "should be"),
