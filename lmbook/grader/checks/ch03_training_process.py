@@ -19,6 +19,7 @@ def _reference(z, y, s):  # type: ignore[no-untyped-def]
     logits = tensor(z.copy(), requires_grad=True)
     loss = F.cross_entropy(logits, y, label_smoothing=s)
     loss.backward()
+    assert logits.grad is not None
     return loss.item(), logits.grad.data
 
 
