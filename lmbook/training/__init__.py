@@ -7,7 +7,7 @@ from lmbook.training.early_stopping import EarlyStopping
 from lmbook.training.history import History
 from lmbook.training.lr_finder import RateTest, find_lr
 from lmbook.training.precision import FORMATS, GradScaler, MixedPrecision, cast, round_to
-from lmbook.training.run import decay_groups, make_optimizer, make_trainer, run
+from lmbook.training.runs import decay_groups, make_optimizer, make_trainer, run
 from lmbook.training.trainer import Trainer, evaluate
 
 __all__ = [
