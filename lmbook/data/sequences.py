@@ -1,6 +1,7 @@
 """Batches of a long sequence of tokens, for language models."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +38,7 @@ class WindowLoader:
 
     Every batch is (x, y), both int64 of shape (B, T). `generator` is a seed or a generator
     (default: lmbook's, set by `manual_seed`); with a seed, a second pass draws other windows.
+    `state_dict` and `load_state_dict` let a pass go on where it was.
     """
 
     def __init__(
@@ -53,14 +55,38 @@ class WindowLoader:
         self.length = length
         self.steps = steps
         self.generator = None if generator is None else generator_of(generator)
+        self._delivered, self._resume = 0, False
 
     def __len__(self) -> int:
         return self.steps
 
+    def state_dict(self) -> dict[str, Any]:
+        """How many batches of the pass were handed out, and the state of the loader's own generator."""
+        own = None if self.generator is None else self.generator.bit_generator.state
+        return {"tokens": len(self.ids), "batch_size": self.batch_size, "length": self.length,
+                "delivered": self._delivered % max(self.steps, 1), "generator": own}  # fmt: skip
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go to the place that `state_dict` named; the next pass gives the rest of its steps."""
+        own = self.state_dict()
+        for key in ("tokens", "batch_size", "length"):
+            if state.get(key) != own[key]:
+                raise ValueError(
+                    f"WindowLoader: the state is of {key} {state.get(key)!r}, this loader of {own[key]!r}"
+                )
+        if (self.generator is None) != (state["generator"] is None):
+            raise ValueError("WindowLoader: one of state and loader has a generator of its own")
+        if self.generator is not None:
+            self.generator.bit_generator.state = state["generator"]
+        self._delivered = int(state["delivered"])
+        self._resume = self._delivered > 0
+
     def __iter__(self) -> Iterator[Batch]:
         random = generator_of(self.generator)
         offsets = np.arange(self.length)
-        for _ in range(self.steps):
+        self._delivered, self._resume = self._delivered if self._resume else 0, False
+        while self._delivered < self.steps:
+            self._delivered += 1
             starts = random.integers(len(self.ids) - self.length, size=self.batch_size)
             where = starts[:, None] + offsets  # (B, T)
             yield self.ids[where], self.ids[where + 1]

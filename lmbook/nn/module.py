@@ -42,7 +42,7 @@ class Module:
     _modules: dict[str, "Module | None"]
 
     def __init__(self) -> None:
-        for name in ("_parameters", "_buffers", "_modules", "_hooks"):
+        for name in ("_parameters", "_buffers", "_modules", "_hooks", "_pre_hooks"):
             object.__setattr__(self, name, {})
         object.__setattr__(self, "training", True)
 
@@ -157,6 +157,11 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} has no forward method: write one")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._pre_hooks:
+            for hook in list(self._pre_hooks.values()):
+                replaced = hook(self, args)
+                if replaced is not None:
+                    args = replaced if isinstance(replaced, tuple) else (replaced,)
         output = self.forward(*args, **kwargs)
         if self._hooks:
             for hook in list(self._hooks.values()):
@@ -172,6 +177,13 @@ class Module:
         key = max(self._hooks, default=-1) + 1
         self._hooks[key] = hook
         return Handle(self._hooks, key)
+
+    def register_forward_pre_hook(self, hook: Callable[["Module", tuple[Any, ...]], Any]) -> Handle:
+        """Call `hook(module, inputs)` before each forward pass; what it returns, if anything, replaces
+        the positional inputs. The handle's `remove()` ends it."""
+        key = max(self._pre_hooks, default=-1) + 1
+        self._pre_hooks[key] = hook
+        return Handle(self._pre_hooks, key)
 
     def train(self, mode: bool = True) -> "Module":
         """Set training mode for dropout, batch normalisation and the like."""

@@ -4,6 +4,7 @@ A checkpoint is written to a temporary file and renamed, so that a reader finds 
 new one, never half of one.
 """
 
+import hashlib
 import json
 import os
 import tempfile
@@ -22,7 +23,8 @@ def save_tensors(path: str | Path, tensors: dict[str, np.ndarray], metadata: Any
     safetensors = require("safetensors.numpy", "book", "saving a checkpoint")
     path = Path(path)
     arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
-    header = {"lmbook": json.dumps(metadata)}
+    text = json.dumps(metadata)  # one entry: the format writes several in any order
+    header = {"lmbook": json.dumps({"sha256": _digest(arrays, text), "metadata": text})}
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -39,7 +41,8 @@ def save_tensors(path: str | Path, tensors: dict[str, np.ndarray], metadata: Any
 def load_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], Any]:
     """Arrays and metadata that `save_tensors` wrote; also any other safetensors file.
 
-    Raises `FileNotFoundError`, or `ValueError` for a file that is damaged or of another kind.
+    Raises `FileNotFoundError`, or `ValueError` for a file that is damaged (a checksum tells, down to a
+    single bit) or of another kind.
     """
     safetensors = require("safetensors", "book", "loading a checkpoint")
     path = Path(path)
@@ -53,7 +56,30 @@ def load_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], Any]:
         raise ValueError(
             f"checkpoint {path} is damaged or not in safetensors format: {error}"
         ) from None
-    return arrays, json.loads(header["lmbook"]) if "lmbook" in header else None
+    if "lmbook" not in header:
+        return arrays, None
+    try:
+        content = json.loads(header["lmbook"])
+        text, digest = content["metadata"], content["sha256"]
+        right = digest == _digest(arrays, text)
+        metadata = json.loads(text) if right else None
+    except (json.JSONDecodeError, KeyError, TypeError):
+        right = False
+    if not right:
+        raise ValueError(
+            f"checkpoint {path} is damaged: its content does not match its checksum; use an older one"
+        )
+    return arrays, metadata
+
+
+def _digest(arrays: dict[str, np.ndarray], text: str) -> str:
+    """A checksum of all arrays, by name, and the metadata."""
+    total = hashlib.sha256(text.encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        total.update(f"{name} {array.dtype} {array.shape} ".encode())
+        total.update(np.ascontiguousarray(array).tobytes())
+    return total.hexdigest()
 
 
 def save_checkpoint(
@@ -67,14 +93,8 @@ def save_checkpoint(
     numbers: dict[str, Any] = {}
     groups = None
     if optimizer is not None:
-        state = optimizer.state_dict()
-        groups = state["param_groups"]
-        for i, entry in state["state"].items():
-            for name, value in entry.items():
-                if isinstance(value, np.ndarray):
-                    tensors[f"optimizer.{i}.{name}"] = value
-                else:
-                    numbers[f"{i}.{name}"] = value
+        arrays, numbers, groups = split_state(optimizer)
+        tensors.update(arrays)
     return save_tensors(
         path, tensors, {"groups": groups, "numbers": numbers, "metadata": metadata or {}}
     )
@@ -93,17 +113,8 @@ def load_checkpoint(
     if optimizer is not None:
         if header["groups"] is None:
             raise ValueError(f"checkpoint {path} holds no optimiser state")
-        state: dict[int, dict[str, Any]] = {}
-        for name, array in tensors.items():
-            kind, _, rest = name.partition(".")
-            if kind == "optimizer":
-                i, _, key = rest.partition(".")
-                state.setdefault(int(i), {})[key] = array
-        for name, value in header["numbers"].items():
-            i, _, key = name.partition(".")
-            state.setdefault(int(i), {})[key] = value
         before = optimizer.state_dict()
-        optimizer.load_state_dict({"state": state, "param_groups": header["groups"]})
+        optimizer.load_state_dict(join_state(tensors, header["numbers"], header["groups"]))
     try:
         model.load_state_dict(
             {n.removeprefix("model."): a for n, a in tensors.items() if n.startswith("model.")}
@@ -113,3 +124,30 @@ def load_checkpoint(
             optimizer.load_state_dict(before)
         raise
     return header["metadata"]
+
+
+def split_state(optimizer: Optimizer) -> tuple[dict[str, np.ndarray], dict[str, Any], list]:
+    """An optimiser's state as arrays `optimizer.<parameter>.<name>`, other entries, and settings."""
+    state = optimizer.state_dict()
+    arrays: dict[str, np.ndarray] = {}
+    numbers: dict[str, Any] = {}
+    for i, entry in state["state"].items():
+        for name, value in entry.items():
+            if isinstance(value, np.ndarray):
+                arrays[f"optimizer.{i}.{name}"] = value
+            else:
+                numbers[f"{i}.{name}"] = value
+    return arrays, dict(sorted(numbers.items())), state["param_groups"]
+
+
+def join_state(
+    tensors: dict[str, np.ndarray], numbers: dict[str, Any], groups: list
+) -> dict[str, Any]:
+    """What `split_state` took apart, for `load_state_dict`; other tensors are passed over."""
+    state: dict[int, dict[str, Any]] = {}
+    entries = {n.removeprefix("optimizer."): a for n, a in tensors.items()
+               if n.startswith("optimizer.")}  # fmt: skip
+    for name, value in {**entries, **numbers}.items():
+        i, _, key = name.partition(".")
+        state.setdefault(int(i), {})[key] = value
+    return {"state": state, "param_groups": groups}

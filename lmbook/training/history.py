@@ -45,9 +45,13 @@ class History:
         i = column.index(max(column) if largest else min(column))
         return self.steps(name)[i], column[i]
 
+    def to_dict(self) -> dict[str, Any]:
+        """All columns: name -> {"step": [...], "value": [...]}."""
+        return {k: {"step": s, "value": v} for k, (s, v) in self._columns.items()}
+
     def to_json(self) -> str:
         """All columns as JSON."""
-        return json.dumps({k: {"step": s, "value": v} for k, (s, v) in self._columns.items()})
+        return json.dumps(self.to_dict())
 
     @classmethod
     def from_json(cls, text: str) -> "History":

@@ -3,7 +3,8 @@
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,11 @@ from lmbook.backend import NonFiniteError, require
 from lmbook.backend.machine import keep_freed_memory
 from lmbook.nn import Module, clip_grad_norm_
 from lmbook.optim import Optimizer
+from lmbook.training import state
+from lmbook.training.early_stopping import EarlyStopping
 from lmbook.training.history import History
+from lmbook.training.interrupt import Deferred
+from lmbook.training.precision import GradScaler, MixedPrecision
 from lmbook.training.shards import Shards
 
 Batch = tuple[Tensor, ...]
@@ -37,6 +42,10 @@ class Trainer:
     With `threads` above 1 the batch is divided among so many threads (data parallelism): each takes
     its examples through a replica of the model, and the gradients are added. The loss must then be a
     mean over the examples and use the model that it is given. Steps of a few ms gain nothing.
+
+    `precision` "bfloat16" or "float16" emulates mixed precision (`MixedPrecision`); float16 brings a
+    `GradScaler`, unless one is given. `early_stopping` watches the evaluations; at the end of `fit`
+    the model has the best weights. `save` and `load` keep everything a run needs to go on exactly.
     """
 
     def __init__(
@@ -49,10 +58,20 @@ class Trainer:
         accumulate: int = 1,
         progress: bool | None = None,
         threads: int = 1,
+        precision: str = "float32",
+        scaler: GradScaler | None = None,
+        early_stopping: EarlyStopping | None = None,
     ) -> None:
         if threads < 1:
             raise ValueError(f"Trainer: threads = {threads} must be 1 or more")
+        if accumulate < 1:
+            raise ValueError(f"Trainer: accumulate = {accumulate} must be 1 batch or more")
+        if threads > 1 and (precision != "float32" or scaler is not None):
+            raise ValueError("Trainer: mixed precision is emulated in one thread; use threads=1")
         keep_freed_memory()
+        self.mixed = MixedPrecision(model, precision) if precision != "float32" else None
+        self.scaler = GradScaler() if scaler is None and precision == "float16" else scaler
+        self.early_stopping = early_stopping
         self.model, self.optimizer, self.loss = model, optimizer, loss
         self.shards = Shards(model, threads) if threads > 1 else None
         self.scheduler, self.clip_norm, self.accumulate = scheduler, clip_norm, accumulate
@@ -67,45 +86,61 @@ class Trainer:
         steps: int | None = None,
         evaluate: Callable[[Module], dict[str, float]] | None = None,
         evaluate_every: int | None = None,
+        checkpoint: str | Path | None = None,
+        checkpoint_every: int = 100,
     ) -> History:
-        """Train over `batches`, `epochs` times, or for `steps` updates if given (starting over as often
+        """Train over `batches`, `epochs` times, or for `steps` batches if given (starting over as often
         as needed); return the history.
 
         `evaluate(model)` returns numbers to record, after each epoch or every `evaluate_every` steps.
+        With `checkpoint`, a path, the whole run is saved every `checkpoint_every` steps and at the end.
+        Ctrl-C takes effect after the step, saves too, and leaves the best weights in the model.
         """
+        if self.early_stopping is not None and evaluate is None:
+            raise ValueError("Trainer.fit: early stopping watches evaluations; pass evaluate")
         total = steps if steps is not None else _total(batches, epochs)
-        with _bar(total, self._show()) as bar:
-            for epoch, batch in self._stream(batches, epochs, steps):
-                value = self.train_step(batch)
-                bar.update(1)
-                bar.set_postfix(loss=f"{value:.3f}", refresh=False)
-                due = self.step % evaluate_every == 0 if evaluate_every else epoch
-                if evaluate is not None and due:
-                    self._evaluate(evaluate)
+        whole = True
+        with _bar(total, self._show()) as bar, Deferred() as interrupt:
+            try:
+                taken, epoch = 0, 0
+                while taken < steps if steps is not None else epoch < epochs:
+                    first = taken
+                    for batch in batches:
+                        whole = False
+                        value = self.train_step(batch)
+                        taken += 1
+                        bar.update(1)
+                        bar.set_postfix(loss=f"{value:.3f}", refresh=False)
+                        due = evaluate_every is not None and self.step % evaluate_every == 0
+                        stop = evaluate is not None and due and self._evaluate(evaluate)
+                        whole = True
+                        if checkpoint is not None and self.step % checkpoint_every == 0:
+                            self.save(checkpoint, batches)
+                        if interrupt.asked:
+                            raise KeyboardInterrupt
+                        if stop or taken == steps:
+                            break
+                    if taken == first:
+                        raise ValueError("Trainer.fit: there are no batches to train on")
+                    epoch += 1
+                    if evaluate is not None and evaluate_every is None:
+                        stop = self._evaluate(evaluate)
+                    if stop:
+                        break
+            finally:
+                if checkpoint is not None and whole:
+                    self.save(checkpoint, batches)
+                if self.early_stopping is not None:
+                    self.early_stopping.restore(self.model)
         return self.history
 
-    def _stream(
-        self, batches: Iterable[Any], epochs: int, steps: int | None
-    ) -> Iterator[tuple[bool, Any]]:
-        """Batches, each with whether it ends an epoch (or the run)."""
-        taken, epoch = 0, 0
-        while (steps is None and epoch < epochs) or (steps is not None and taken < steps):
-            held: Any = None
-            empty = True
-            for batch in batches:
-                if not empty:
-                    yield False, held
-                    taken += 1
-                    if steps is not None and taken == steps:
-                        return
-                held, empty = batch, False
-                if steps is not None and taken + 1 == steps:
-                    break
-            if empty:
-                raise ValueError("Trainer.fit: there are no batches to train on")
-            yield True, held
-            taken += 1
-            epoch += 1
+    def save(self, path: str | Path, batches: Any = None, extra: Any = None) -> Path:
+        """Write the whole state of the run, the loader's `batches` included, to one file, atomically."""
+        return state.save(self, path, batches, extra)
+
+    def load(self, path: str | Path, batches: Any = None) -> Any:
+        """Go on from what `save` wrote; return its `extra`. If a part does not fit, nothing changes."""
+        return state.load(self, path, batches)
 
     def train_step(self, batch: Any) -> float:
         """One batch: loss, gradient and, every `accumulate` batches, an update; return the loss."""
@@ -127,7 +162,12 @@ class Trainer:
         loss = self.loss(self.model, *inputs)
         value = loss.item()
         self._check(value)
-        (loss if self.accumulate == 1 else loss / self.accumulate).backward()
+        loss = loss if self.accumulate == 1 else loss / self.accumulate
+        if self.scaler is None:
+            loss.backward()
+        else:
+            with np.errstate(over="ignore", invalid="ignore"):  # the scaler looks at what comes out
+                self.scaler.scale(loss).backward()
         return value
 
     def _check(self, value: float) -> None:
@@ -138,20 +178,31 @@ class Trainer:
             )
 
     def _update(self) -> None:
-        if self.clip_norm is not None:
+        finite = self.scaler is None or self.scaler.unscale_(self.optimizer)
+        if self.clip_norm is not None and finite:
             norm = clip_grad_norm_(self.model.parameters(), self.clip_norm, error_if_nonfinite=True)
             self.history.add(self.step, grad_norm=norm)
         self.history.add(self.step, lr=self.optimizer.param_groups[0]["lr"])
-        self.optimizer.step()
+        if self.scaler is None:
+            self.optimizer.step()
+        else:
+            self.history.add(self.step, loss_scale=self.scaler.get_scale(), skipped=not finite)
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
         self.optimizer.zero_grad()
-        if self.scheduler is not None:
+        if self.scheduler is not None and finite:
             self.scheduler.step()
 
-    def _evaluate(self, evaluate: Callable[[Module], dict[str, float]]) -> None:
+    def _evaluate(self, evaluate: Callable[[Module], dict[str, float]]) -> bool:
+        """Record an evaluation; return whether early stopping ends the run."""
         self.model.eval()
         with no_grad():
-            self.history.add(self.step, **evaluate(self.model))
+            figures = evaluate(self.model)
+        self.history.add(self.step, **figures)
         self.model.train()
+        if self.early_stopping is None:
+            return False
+        return self.early_stopping.update(self.model, self.step, figures)
 
     def _show(self) -> bool:
         if self.progress is not None:

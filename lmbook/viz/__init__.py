@@ -24,6 +24,7 @@ from lmbook.viz.explorer import explore
 from lmbook.viz.graphs import graph
 from lmbook.viz.maps import attention, heatmap, images
 from lmbook.viz.networks import network
+from lmbook.viz.runs import history, reliability
 from lmbook.viz.source import show_source
 from lmbook.viz.styling import WIDTH, figsize, style
 from lmbook.viz.surfaces import surface
@@ -32,5 +33,6 @@ from lmbook.viz.texts import text
 __all__ = [
     "BLUE", "DIVERGING", "FAINT", "GREEN", "INK", "ORANGE", "PALETTE", "PINK", "RED", "SEQUENTIAL",
     "VIOLET", "WIDTH", "attention", "bars", "contrast", "curves", "explore", "figsize", "graph",
-    "heatmap", "histograms", "images", "ink_on", "network", "show_source", "style", "surface", "text",
+    "heatmap", "histograms", "history", "images", "ink_on", "network", "reliability", "show_source",
+    "style", "surface", "text",
 ]  # fmt: skip

@@ -263,6 +263,21 @@ def test_forward_hooks_watch_replace_and_leave(pair: Any) -> None:
     assert not shapes
 
 
+def test_forward_pre_hooks_see_and_replace_the_inputs(pair: Any) -> None:
+    ours, _ = pair
+    x, y, seen = zeros(5, 4) + 1, ours(zeros(5, 4) + 3), []
+    handles = [
+        ours.register_forward_pre_hook(lambda m, i: seen.append(i[0].shape)),
+        ours.register_forward_pre_hook(lambda m, i: i[0] + 1),
+        ours.register_forward_pre_hook(lambda m, i: (i[0] + 1,)),
+    ]
+    np.testing.assert_allclose(ours(x).data, y.data, rtol=1e-6)
+    assert seen == [(5, 4)]
+    for h in handles:
+        h.remove()
+    assert (ours(x).data != y.data).any() and len(seen) == 1
+
+
 def test_a_module_dies_without_the_collector() -> None:
     gc.collect()
     gc.disable()

@@ -206,3 +206,16 @@ def test_history() -> None:
     assert repr(history) == "History(loss 2, accuracy 0.5)"
     with pytest.raises(KeyError, match=r"no 'lr'; it has \['accuracy', 'loss'\]"):
         history["lr"]
+
+
+def test_no_batch_is_drawn_before_the_step_on_the_one_before() -> None:
+    """A loader that was asked ahead would be one place further than the weights in every checkpoint."""
+    trainer, drawn = made(), []
+
+    def batches() -> Any:
+        for i in range(6):
+            drawn.append((i, trainer.step))
+            yield BATCHES[i % 3]
+
+    trainer.fit(batches(), steps=4)
+    assert drawn == [(i, i) for i in range(4)]
