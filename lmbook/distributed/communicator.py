@@ -170,7 +170,9 @@ class Communicator:
         if len(set(members)) != len(members) or not all(0 <= r < self.size for r in members):
             raise CommError(f"group: {list(ranks)} are not different ranks of 0 to {self.size - 1}")
         if self.rank not in members:
-            raise CommError(f"group: rank {self.rank} is not in {list(ranks)}; only members call it")
+            raise CommError(
+                f"group: rank {self.rank} is not in {list(ranks)}; only members call it"
+            )
         return Communicator(
             self.transport, [self.ranks[r] for r in members], self._context(members)
         )
@@ -178,7 +180,8 @@ class Communicator:
     def split(self, color: Any, key: int | None = None) -> "Communicator | None":
         """One group for each `color`; its ranks in the order of `key`, then of their old rank.
 
-        All ranks call it. None as the color: in no group. The colors go round with an all-gather of small messages.
+        All ranks call it. None as the color: in no group. The colors go round with an all-gather of
+        small messages.
         """
         told = self.all_gather((color, self.rank if key is None else key))
         if color is None:
@@ -218,8 +221,8 @@ class Communicator:
     def reduce(self, x: Any, root: int = 0, op: str = "sum", algorithm: str = "tree") -> Any:
         """The arrays of all ranks combined, on rank `root`; None elsewhere.
 
-        `op`: "sum", "mean", "prod", "max", "min". `algorithm`: "tree" (binomial), "naive" (the root takes each in
-        the order of the ranks, so that a sum has the bits of a loop over them).
+        `op`: "sum", "mean", "prod", "max", "min". `algorithm`: "tree" (binomial), "naive" (the root
+        takes each in the order of the ranks, so that a sum has the bits of a loop over them).
         """
         x = np.asarray(x)
         combine = operator("reduce", op, x)
@@ -230,8 +233,8 @@ class Communicator:
     def all_reduce(self, x: Any, op: str = "sum", algorithm: str = "ring") -> Any:
         """The arrays of all ranks combined, on every rank, with the same bits everywhere.
 
-        `op` as in `reduce`. `algorithm`: "ring", "naive" and "tree" (reduce, then broadcast), "recursive_doubling",
-        "halving_doubling" (recursive halving of the vector, then doubling).
+        `op` as in `reduce`. `algorithm`: "ring", "naive" and "tree" (reduce, then broadcast),
+        "recursive_doubling", "halving_doubling" (recursive halving of the vector, then doubling).
         """
         x = np.asarray(x)
         combine = operator("all_reduce", op, x)
@@ -276,4 +279,6 @@ class Communicator:
     def _one_for_each(self, what: str, xs: Any) -> None:
         if xs is None or len(xs) != self.size:
             has = "nothing" if xs is None else f"{len(xs)} values"
-            raise CommError(f"{what}: wants a list with one value for each of {self.size} ranks, got {has}")
+            raise CommError(
+                f"{what}: wants a list with one value for each of {self.size} ranks, got {has}"
+            )

@@ -10,8 +10,8 @@ class Event(NamedTuple):
     """Something that took a rank's time, in seconds since the start.
 
     `kind` is "compute"; "send", the time in which a message holds the sender's port; "wait", the time in
-    which a rank waits for `peer`; "mark", a moment; or "fault". `tag` is -1 inside collectives, which `label` names.
-    `stream` is 0 for the rank function, 1 for `background` work.
+    which a rank waits for `peer`; "mark", a moment; or "fault". `tag` is -1 inside
+    collectives, which `label` names. `stream` is 0 for the rank function, 1 for `background` work.
     """
 
     rank: int
@@ -78,4 +78,6 @@ class Log:
 
     def seconds(self, kind: str, rank: int | None = None) -> float:
         """Seconds spent on events of a kind, by one rank or by all."""
-        return sum(e.end - e.start for e in self.events if e.kind == kind and rank in (None, e.rank))
+        return sum(
+            e.end - e.start for e in self.events if e.kind == kind and rank in (None, e.rank)
+        )

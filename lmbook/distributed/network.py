@@ -1,8 +1,9 @@
 """Networks for the simulator: what a message costs, and which links it holds.
 
-A message of n bytes takes alpha + n beta seconds (Hockney 1994). Meanwhile it holds the sender's way out, the
-receiver's way in, and a lane of every link on its route: a rank sends one message and receives one at a time
-(Chan et al. 2007). So two messages that share a link go one after the other. `latency` is time on the way that holds nothing.
+A message of n bytes takes alpha + n beta seconds (Hockney 1994). Meanwhile it holds the
+sender's way out, the receiver's way in, and a lane of every link on its route: a rank sends one message
+and receives one at a time (Chan et al. 2007), and two messages that share a link go one after the
+other. `latency` is time on the way that holds nothing.
 """
 
 from collections.abc import Hashable, Sequence
@@ -110,7 +111,9 @@ class FatTree(Network):
         self.size, self.arity, self.taper = size, arity, taper
 
     def route(self, src: int, dst: int) -> Route:
-        up, down, level = [], [], 1
+        up: list[tuple[Hashable, int]] = []
+        down: list[tuple[Hashable, int]] = []
+        level = 1
         while True:
             src, dst = src // self.arity, dst // self.arity
             if src == dst:

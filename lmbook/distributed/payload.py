@@ -35,7 +35,7 @@ def pack(x: Any) -> tuple[tuple[str, tuple[int, ...]] | None, memoryview]:
     """(dtype and shape, bytes) of an array; (None, pickle) of anything else."""
     if is_plain(x):
         flat = np.ascontiguousarray(x).reshape(-1)
-        return (x.dtype.str, x.shape), memoryview(flat.view(np.uint8))
+        return (x.dtype.str, x.shape), flat.view(np.uint8).data
     return None, memoryview(pickle.dumps(x, protocol=5))
 
 

@@ -13,7 +13,8 @@ class Transport:
     """The ranks of a whole run, numbered from 0, and messages between them.
 
     `post_send` and `post_recv` start a transfer and return a handle at once; `wait` finishes it. `src` None
-    takes the message of any rank that comes first. The order of two messages of one rank in one channel is kept.
+    takes the message of any rank that comes first. Two messages of one rank in one channel keep their
+    order.
     """
 
     rank: int

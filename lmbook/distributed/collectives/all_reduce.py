@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from lmbook.distributed.collectives import broadcast, reduce
-from lmbook.distributed.collectives.blocks import blocks, named
 from lmbook.distributed.collectives.call import Call
 from lmbook.distributed.collectives.operators import Operator
+from lmbook.distributed.collectives.partition import blocks, named
 
 
 def naive(c: Call, x: np.ndarray, combine: Operator) -> np.ndarray:
@@ -38,9 +38,7 @@ def _ring_reduce(c: Call, y: np.ndarray, ends: list[int], combine: Operator) -> 
     """
     for step in range(c.size - 1):
         out, into = (c.rank - step - 1) % c.size, (c.rank - step - 2) % c.size
-        got = c.exchange(
-            y[ends[out] : ends[out + 1]], (c.rank + 1) % c.size, (c.rank - 1) % c.size
-        )
+        got = c.exchange(y[ends[out] : ends[out + 1]], (c.rank + 1) % c.size, (c.rank - 1) % c.size)
         y[ends[into] : ends[into + 1]] = combine(got, y[ends[into] : ends[into + 1]])
 
 
@@ -101,8 +99,8 @@ def _folded(
 def recursive_doubling(c: Call, x: np.ndarray, combine: Operator) -> np.ndarray:
     """In step k exchange the whole sum with the rank whose number differs in bit k.
 
-    Time log2 p (alpha + n beta), bytes p log2 p n, for p a power of two; more for others, see `_folded`. The
-    order is the balanced tree over the ranks, ((x0 + x1) + (x2 + x3)) + ..., whatever part of the tree one process holds.
+    Time log2 p (alpha + n beta), bytes p log2 p n, for p a power of two; more for others, see
+    `_folded`. The order is the balanced tree over the ranks, ((x0 + x1) + (x2 + x3)) + ...
     """
 
     def run(y: np.ndarray, core: int) -> np.ndarray:
@@ -128,7 +126,9 @@ def halving_doubling(c: Call, x: np.ndarray, combine: Operator) -> np.ndarray:
         low, high, bit = 0, core, core // 2
         while bit:  # blocks low to high are still mine and my partners'
             middle = low + bit
-            mine, theirs = ((middle, high), (low, middle)) if c.rank & bit else ((low, middle), (middle, high))
+            mine, theirs = (
+                ((middle, high), (low, middle)) if c.rank & bit else ((low, middle), (middle, high))
+            )
             got = c.exchange(y[ends[theirs[0]] : ends[theirs[1]]], c.rank ^ bit, c.rank ^ bit)
             part = y[ends[mine[0]] : ends[mine[1]]]
             part[...] = combine(got, part) if c.rank & bit else combine(part, got)

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from lmbook.distributed.collectives.blocks import named
 from lmbook.distributed.collectives.call import Call
+from lmbook.distributed.collectives.partition import named
 
 
 def naive(c: Call, x: Any, root: int) -> Any:

@@ -56,7 +56,7 @@ class Call:
         _, note, value = parcel
         if note != self.note:
             raise MismatchError(
-                f"rank {self.rank} is in {tell(self.note)}, but rank {src} is in {tell(note)}; all ranks of a "
-                "communicator call the same collectives in the same order, with shapes and options that agree"
+                f"rank {self.rank} is in {tell(self.note)}, but rank {src} is in {tell(note)}; all ranks of "
+                "a communicator call the same collectives in the same order, with shapes and options that fit"
             )
         return value

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from lmbook.distributed.collectives.blocks import named
 from lmbook.distributed.collectives.call import Call
+from lmbook.distributed.collectives.partition import named
 
 
 def gather(c: Call, x: Any, root: int) -> list[Any] | None:

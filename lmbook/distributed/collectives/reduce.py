@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from lmbook.distributed.collectives.blocks import named
 from lmbook.distributed.collectives.call import Call
 from lmbook.distributed.collectives.operators import Operator
+from lmbook.distributed.collectives.partition import named
 
 
 def naive(c: Call, x: np.ndarray, root: int, combine: Operator) -> np.ndarray | None:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class Delay:
     """Messages arrive `seconds` later.
 
-    Those from `src` to `dst` (None: any), each with `probability`. Messages of one pair keep their order all the same.
+    Those from `src` to `dst` (None: any), each with `probability`. Messages of one pair keep their
+    order all the same.
     """
 
     seconds: float
@@ -36,7 +37,10 @@ class Drop:
 
 @dataclass(frozen=True)
 class Crash:
-    """Rank `rank` dies at its first message or computation from time `at` on; the run ends with `RankLost`."""
+    """Rank `rank` dies at its first message or computation from time `at` on.
+
+    The run ends with `RankLost`.
+    """
 
     rank: int
     at: float = 0.0

@@ -29,7 +29,7 @@ def make_world(
         raise ValueError(f"run: {network!r} is made for {network.size} ranks, not for {size}")
     if mode not in ("buffering", "rendezvous") and not isinstance(mode, int):
         raise ValueError(
-            f"run: mode {mode!r}; use 'buffering', 'rendezvous', or the bytes up to which messages are buffered"
+            f"run: mode {mode!r}; use 'buffering', 'rendezvous', or the largest buffered message in bytes"
         )
     eager = {"buffering": float("inf"), "rendezvous": -1.0}.get(mode, mode)  # type: ignore[arg-type]
     return World(size, network, eager, Faults(faults, size, seed))  # type: ignore[arg-type]

@@ -1,8 +1,9 @@
 """The simulator without threads: a rank that must wait is abandoned, and run again later from its start.
 
-Each answer of the world (a message, the time) is kept in the rank's history and given again, so that the rank comes to where it was.
-Works where there are no threads, as in a browser; costs the square of the number of messages of a rank.
-Rank functions are run many times, so they must do the same each time and change nothing outside.
+Each answer of the world (a message, the time) is kept in the rank's history and given again, so that
+the rank comes to where it was. Works where there are no threads, as in a browser; costs the square of
+the number of messages of a rank. Rank functions are run many times, so they must do the same each
+time and change nothing outside. Background work takes place at once.
 """
 
 import random

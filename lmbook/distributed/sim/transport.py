@@ -140,9 +140,7 @@ class SimTransport(Transport):
         if handle.src is not None:
             return False
         heads = self.world.under_way.get((self.rank, handle.channel), {}).values()
-        return any(
-            q and q[0].done is not None and q[0].done <= self.task.clock for q in heads
-        )
+        return any(q and q[0].done is not None and q[0].done <= self.task.clock for q in heads)
 
     # --- Time ----------------------------------------------------------------------------------
 
@@ -171,7 +169,9 @@ class SimTransport(Transport):
 
     def spawn(self, work: Any) -> Any:
         if self._stream is None:
-            self._stream = Stream(self.baton, self.rank, lambda t: SimTransport(self.world, self.baton, t))
+            self._stream = Stream(
+                self.baton, self.rank, lambda t: SimTransport(self.world, self.baton, t)
+            )
         return self._stream.add(work, self.task.clock)
 
     def join(self, handle: Job) -> Any:

@@ -60,7 +60,10 @@ class World:
         src, dst = m.src, m.dst
         way = self._routes.get((src, dst))
         if way is None:
-            way = self._routes[src, dst] = (*self.network.cost(src, dst), self.network.route(src, dst))
+            way = self._routes[src, dst] = (
+                *self.network.cost(src, dst),
+                self.network.route(src, dst),
+            )
         alpha, beta, latency, route = way
         start = max(start, self.out_free[src], self.in_free[dst])
         for link, lanes in route:
@@ -88,5 +91,3 @@ class World:
         """Messages that nobody took, in the order in which they were sent."""
         left = [m for by in self.under_way.values() for q in by.values() for m in q]
         return sorted(left, key=lambda m: m.posted)
-
-
