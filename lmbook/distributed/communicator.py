@@ -9,7 +9,7 @@ import numpy as np
 from lmbook.distributed.collectives import Call, all_reduce, broadcast, exchange, gather, reduce
 from lmbook.distributed.collectives.operators import operator
 from lmbook.distributed.errors import CommError
-from lmbook.distributed.payload import describe
+from lmbook.distributed.payload import describe, snapshot
 from lmbook.distributed.transport import Transport
 
 COLLECTIVE = -1
@@ -91,6 +91,8 @@ class Communicator:
     def isend(self, value: Any, dst: int, tag: int = 0) -> Request:
         """Start to send an array, or anything that can be pickled, to rank `dst`; go on at once."""
         to, channel = self._peer("isend", dst), self._channel("isend", tag)
+        if not self.transport.copies:
+            value = snapshot(value)[0]
         return Request(self, self.transport.post_send(to, channel, None, value))
 
     def irecv(self, src: int | None = None, tag: int = 0) -> Request:

@@ -26,7 +26,13 @@ def _replay(fn: Callable[..., Any], ranks: int, args: tuple, **options: Any) -> 
     return Results(*run_replay(fn, ranks, args, **options), "replay")
 
 
-BACKENDS = {"sim": _sim, "replay": _replay}
+def _proc(fn: Callable[..., Any], ranks: int, args: tuple, **options: Any) -> Results:
+    from lmbook.distributed.proc.launch import launch
+
+    return Results(*launch(fn, ranks, args, **options), "proc")
+
+
+BACKENDS = {"sim": _sim, "replay": _replay, "proc": _proc}
 
 
 def run(

@@ -19,9 +19,11 @@ class Transport:
 
     rank: int
     size: int
+    copies = False
+    """Whether a value may be changed as soon as `post_send` returns; otherwise only after `wait`."""
 
     def post_send(self, dst: int, channel: Channel, note: Any, value: Any) -> Any:
-        """Start to send a value; it may be changed as soon as this returns."""
+        """Start to send a value."""
         raise NotImplementedError
 
     def post_recv(self, src: int | None, channel: Channel) -> Any:

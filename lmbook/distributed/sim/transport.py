@@ -16,6 +16,8 @@ from lmbook.distributed.where import user_line
 class SimTransport(Transport):
     """A rank's hands in the world. Whatever holds a port happens in the order of virtual time."""
 
+    copies = True
+
     def __init__(self, world: World, baton: Baton, task: Task) -> None:
         self.world, self.baton, self.task = world, baton, task
         self.rank, self.size = task.rank, world.size
