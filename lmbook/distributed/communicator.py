@@ -236,13 +236,25 @@ class Communicator:
         """The arrays of all ranks combined, on every rank, with the same bits everywhere.
 
         `op` as in `reduce`. `algorithm`: "ring", "naive" and "tree" (reduce, then broadcast),
-        "recursive_doubling", "halving_doubling" (recursive halving of the vector, then doubling).
+        "recursive_doubling", "halving_doubling" (recursive halving of the vector, then doubling),
+        "native" (that of PyTorch or MPI, on their backends).
         """
         x = np.asarray(x)
         combine = operator("all_reduce", op, x)
+        if algorithm == "native":
+            return combine.finish(self._native(x, op), self.size)
         run = all_reduce.choose(algorithm)
         c = self._call("all_reduce", x, op=op, algorithm=algorithm)
         return combine.finish(run(c, x, combine), self.size)
+
+    def _native(self, x: np.ndarray, op: str) -> np.ndarray:
+        native = getattr(self.transport, "native_all_reduce", None)
+        if native is None or self.size != self.transport.size:
+            raise CommError(
+                "all_reduce: the algorithm 'native' is that of PyTorch or MPI, over all ranks; "
+                "use the backend 'torch' or 'mpi', or an algorithm of the book"
+            )
+        return native(x, op)
 
     def reduce_scatter(self, x: Any, op: str = "sum") -> Any:
         """My block of the combined arrays: `x` is cut along its first axis into `size` blocks.

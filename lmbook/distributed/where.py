@@ -25,10 +25,11 @@ def _outside(lines: list[Line]) -> Lines:
     """Of lines from the inside out: the first one outside this room, and the last before the room again."""
     found: list[Line] = []
     for line in lines:
-        if not line[0].startswith(HOME):
+        if line[0].startswith(HOME):
+            if found:
+                break
+        elif not line[0].startswith("<"):
             found.append(line)
-        elif found:
-            break
     return (found[0], found[-1]) if found and found[0] != found[-1] else tuple(found[:1])
 
 
@@ -57,4 +58,6 @@ def tell_line(line: Line) -> str:
 
 def tell(lines: Lines) -> str:
     """Both lines in words."""
-    return ", called from ".join(map(tell_line, lines)) if lines else "a place unknown"
+    return (
+        ", called from ".join(map(tell_line, lines)) if lines else "a place before its first line"
+    )

@@ -1,6 +1,7 @@
-"""What all real backends share: values as frames of bytes, a mailbox that matches them, waits with a limit."""
+"""What all real backends share: values as frames of bytes, a mailbox, waits with a limit."""
 
 import pickle
+import select
 import time
 from collections import Counter, deque
 from typing import Any
@@ -30,7 +31,8 @@ def tell_ask(src: int | None, channel: Channel) -> str:
 class WireTransport(Transport):
     """Frames between processes. A backend provides `_push`, `_flush`, `_progress`.
 
-    `timeout` is the limit of each wait in seconds; `start` is the common beginning of time (`time.monotonic`).
+    `timeout` is the limit of each wait in seconds; `start` the common beginning of time
+    (`time.monotonic`).
     """
 
     def __init__(self, rank: int, size: int, timeout: float, start: float | None = None) -> None:
@@ -39,6 +41,8 @@ class WireTransport(Transport):
         self._pending: dict[Channel, deque[Parcel]] = {}
         self._asks: dict[tuple[int, Channel], deque[Ask]] = {}
         self.log = Log(size)
+        self.wake: Any = None
+        """A socket that is readable when the launcher wants the run to end, where there is a launcher."""
         self.waiting: str = ""
         """What this rank waits for at the moment, in words."""
 
@@ -63,7 +67,10 @@ class WireTransport(Transport):
         """Called when the rank function has returned: all that was sent must be on its way."""
 
     def drain(self, until: float) -> None:
-        """Called when this rank is done and others may not be: take in what they send."""
+        """Called when this rank is done and others may not be: take in what they send until told to end."""
+        while self.wake is not None and time.monotonic() < until:
+            if not self._progress(None, 0.0) and select.select([self.wake], [], [], 0.002)[0]:
+                break
 
     def close(self) -> None:
         """Let go of everything."""
@@ -122,7 +129,9 @@ class WireTransport(Transport):
             dst, channel, sending = handle
             self.waiting = f"until rank {dst} takes its message"
             if not self._flush(sending, time.monotonic() + self.timeout):
-                raise WaitTimeout(f"{self._slow()} until rank {dst} took its message of tag {channel[1]}")
+                raise WaitTimeout(
+                    f"{self._slow()} until rank {dst} took its message of tag {channel[1]}"
+                )
             self.waiting = ""
             return None
         if self._look(handle):
@@ -135,9 +144,7 @@ class WireTransport(Transport):
                 raise WaitTimeout(self._explain(handle))
         self.waiting = ""
         assert handle.parcel is not None
-        self.log.events.append(
-            Event(self.rank, "wait", begin, self.now(), handle.parcel[0])
-        )
+        self.log.events.append(Event(self.rank, "wait", begin, self.now(), handle.parcel[0]))
         return handle.parcel
 
     def _look(self, ask: Ask) -> bool:

@@ -1,5 +1,6 @@
 """Start a process for each rank, listen to them, and leave none behind."""
 
+import linecache
 import os
 import pickle
 import select
@@ -32,7 +33,11 @@ def packed(fn: Callable[..., Any], args: Sequence[Any]) -> bytes:
     """The rank function and its arguments for another process, or an error that says what is in the way."""
     local = fn.__module__ == "__main__" or "<" in getattr(fn, "__qualname__", "")
     if local:
-        require("cloudpickle", "distributed", "a rank function of a notebook, or inside another function,")
+        require(
+            "cloudpickle",
+            "distributed",
+            "a rank function of a notebook, or inside another function,",
+        )
     try:
         return dumps((fn, tuple(args)))
     except Exception as error:
@@ -41,6 +46,12 @@ def packed(fn: Callable[..., Any], args: Sequence[Any]) -> bytes:
             f"run: {name} or its arguments cannot be sent to another process ({error}); it refers to "
             "something that lives in this process only: make that inside the function, or pass plain values"
         ) from error
+
+
+def source_of(fn: Callable[..., Any]) -> tuple[str, list[str]]:
+    """The file of a function, and its lines where no file has them, as in a notebook."""
+    name = getattr(getattr(fn, "__code__", None), "co_filename", "")
+    return name, [] if os.path.exists(name) else linecache.getlines(name)
 
 
 def _exit_name(code: int) -> str:
@@ -85,9 +96,12 @@ class Crew:
                 code = START.format(path=sys.path, args=args)
                 self.procs.append(
                     subprocess.Popen(
-                        [sys.executable, "-c", code], stdin=subprocess.DEVNULL, env=env,
-                        pass_fds=[theirs.fileno(), *fds.values()], start_new_session=True,
-                    )  # fmt: skip
+                        [sys.executable, "-c", code],
+                        stdin=subprocess.DEVNULL,
+                        env=env,
+                        pass_fds=[theirs.fileno(), *fds.values()],
+                        start_new_session=True,
+                    )
                 )
         except BaseException:
             self.end()
@@ -154,7 +168,7 @@ def launch(
     left: list[tuple[int, int, int, int]] = []
     finished: set[int] = set()
     try:
-        options = {"timeout": timeout, "start": time.monotonic(), **extra}
+        options = {"timeout": timeout, "start": time.monotonic(), "source": source_of(fn), **extra}
         for line in crew.lines:
             line.send(kind, blob, seed, options)
         checked: set[int] = set()

@@ -46,7 +46,8 @@ class SocketTransport(WireTransport):
             peer.sock.setblocking(False)
             self._by_fd[peer.sock.fileno()] = peer
             self._poll.register(peer.sock, select.POLLIN)
-        self.wake, self.woken = wake, False
+        self.wake: socket.socket = wake
+        self.woken = False
         self._poll.register(wake, select.POLLIN)
 
     # --- Out -----------------------------------------------------------------------------------

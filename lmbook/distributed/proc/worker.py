@@ -1,6 +1,7 @@
 """The process of one rank: gets its function over the line, runs it, reports."""
 
 import io
+import linecache
 import os
 import pickle
 import signal
@@ -8,13 +9,13 @@ import socket
 import sys
 import threading
 import time
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 from lmbook.distributed.errors import Stopped
 from lmbook.distributed.failure import rank_error
 from lmbook.distributed.proc.control import Line
-from lmbook.distributed.where import of_frame, of_traceback, tell
+from lmbook.distributed.where import of_frame, tell
 
 GRACE = 3.0
 """Seconds that a rank has for its `finally` blocks when it is told to stop."""
@@ -60,9 +61,9 @@ def connect(kind: str, rank: int, size: int, fds: dict[int, int], wake: Any, opt
 
         socks = {q: socket.socket(fileno=fd) for q, fd in fds.items()}
         return SocketTransport(rank, size, socks, wake, timeout, start)
-    from lmbook.distributed.torch_backend import join_store
+    from lmbook.distributed.engines.torch import join_store
 
-    return join_store(rank, size, options, wake)
+    return join_store(rank, size, options["store"], timeout, start, wake)
 
 
 def main(control: int, rank: int, size: int, fds: dict[int, int]) -> None:
@@ -81,10 +82,12 @@ def main(control: int, rank: int, size: int, fds: dict[int, int]) -> None:
     signal.signal(signal.SIGTERM, stop)
     threading.Thread(target=watch, args=(line, wake), daemon=True).start()
     sys.stdout, sys.stderr = Speech(line, "stdout"), Speech(line, "stderr")
-    transport = None
+    transport, begun = None, False
     try:
         fn, args = pickle.loads(blob)
+        name_source(fn, options["source"])
         transport = connect(kind, rank, size, fds, ear, options)
+        begun = True
         with using(np.random.default_rng([seed, rank])):
             value = fn(Communicator(transport), *args)
         transport.finish()
@@ -97,17 +100,32 @@ def main(control: int, rank: int, size: int, fds: dict[int, int]) -> None:
         line.send("result", result, transport.report())
         transport.drain(time.monotonic() + 10 * options["timeout"])
         line.send("left", transport.unreceived())
+        transport.close()
     except Stopped as stopped:
-        where = str(stopped)
-        if transport is not None and transport.waiting:
-            where = f"waiting {transport.waiting}, in {where}"
-        line.send("stopped", where)
+        doing = (
+            "" if transport is None or not transport.waiting else f"waiting {transport.waiting}, "
+        )
+        line.send("stopped", f"{doing}in {stopped}" if begun else "before its function began")
     except BaseException as error:
-        line.send("error", str(rank_error(rank, error).text), tell(of_traceback(error.__traceback__)))
-    finally:
-        if transport is not None:
-            transport.close()
+        line.send("error", rank_error(rank, error).text)
     os._exit(0)
+
+
+def name_source(fn: Any, source: tuple[str, list[str]]) -> None:
+    """Give functions that travelled by value the name of their file again, and its lines, for tracebacks."""
+    name, lines = source
+    if lines:
+        linecache.cache[name] = (sum(map(len, lines)), None, lines, name)
+    around = getattr(fn, "__globals__", {})
+    if around.get("__name__") == getattr(fn, "__module__", None):
+        for f in [fn, *around.values()]:
+            if getattr(getattr(f, "__code__", None), "co_filename", "") == "<dynamic-code>":
+                f.__code__ = _renamed(f.__code__, name)
+
+
+def _renamed(code: CodeType, name: str) -> CodeType:
+    inner = tuple(_renamed(c, name) if isinstance(c, CodeType) else c for c in code.co_consts)
+    return code.replace(co_filename=name, co_consts=inner)
 
 
 def dumps(value: Any) -> bytes:
