@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from lmbook import backend
+
 ALL_REDUCE = ("ring", "naive", "tree", "recursive_doubling", "halving_doubling")
 RANKS = (1, 2, 3, 4, 5, 7, 8)
 
@@ -98,3 +100,38 @@ def one(comm: Any, collective: str, algorithm: str, x: np.ndarray) -> Any:
     if collective == "barrier":
         return comm.barrier()
     return getattr(comm, collective)(x, algorithm=algorithm)
+
+
+def tour(comm: Any) -> dict[str, Any]:
+    """Messages, groups, random numbers and collectives, with results that are the same on every backend."""
+    p, r = comm.size, comm.rank
+    after, before = (r + 1) % p, (r - 1) % p
+    out = {f"{k} 13": v for k, v in everything(comm, (13,)).items()}
+    out |= {f"{k} 2d": v for k, v in everything(comm, (5, 3), np.float32).items()}
+    out |= {f"{k} empty": v for k, v in everything(comm, (0, 2), np.int64).items()}
+    for i in range(3):  # order within a tag; tags out of order
+        comm.send(data(r) * i, after, tag=1)
+    comm.send(data(r), after, tag=2)
+    out["tag 2"] = comm.recv(before, tag=2)
+    out["tag 1"] = [comm.recv(before, tag=1) for _ in range(3)]
+    x = data(r)
+    request = comm.isend(x, after, tag=3)
+    x *= 0  # it was copied
+    waiting = comm.irecv(before, tag=3)
+    out["isend"] = waiting.wait()
+    request.wait()
+    out["head on, large"] = comm.sendrecv(np.full(300_000, float(r)), after, before)[::50_000]
+    if r == 0:
+        got = sorted((comm.recv_any(tag=4) for _ in range(p - 1)), key=lambda pair: pair[0])
+        out["any"] = [v for _, v in got]
+    else:
+        comm.send(data(r), 0, tag=4)
+        out["any"] = []
+    row = comm.split(r // 2, key=-r)
+    out["row"] = row.all_reduce(data(r))
+    out["row gather"] = [np.array(v) for v in row.all_gather(r)]
+    out["background"] = comm.background(lambda c: c.all_reduce(data(c.rank))).wait()
+    out["random"] = backend.default_generator().normal(size=3)
+    out["objects"] = [np.array(sorted(d)) for d in comm.all_gather({str(r): r})]
+    comm.barrier()
+    return out

@@ -54,7 +54,7 @@ def costs_are_the_closed_forms() -> None:
     for collective, algorithm in known:
         x = np.ones(12)
         log = run(
-            lambda c, k=(collective, algorithm): one(c, *k, x), 4, network=Network(1.0, 1.0)
+            lambda c, k=(collective, algorithm), x=x: one(c, *k, x), 4, network=Network(1.0, 1.0)
         ).log
         want = cost(collective, algorithm, 4, x.nbytes)
         assert (log.total_bytes, log.total_messages) == (want.bytes, want.messages)

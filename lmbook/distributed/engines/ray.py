@@ -48,7 +48,7 @@ def launch(
     fn: Callable[..., Any], ranks: int, args: Sequence[Any] = (), *, seed: int = 0,
     timeout: float = 60.0,
 ) -> tuple[list[Any], Log]:  # fmt: skip
-    """Run a rank function in actors of Ray. Joins the cluster that is there, or starts one here and ends it."""
+    """Run a rank function in actors of Ray: in the cluster that is there, or one started here and ended."""
     import pickle
 
     from lmbook.distributed.proc.launch import packed, source_of
