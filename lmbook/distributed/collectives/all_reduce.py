@@ -39,7 +39,8 @@ def _ring_reduce(c: Call, y: np.ndarray, ends: list[int], combine: Operator) -> 
     for step in range(c.size - 1):
         out, into = (c.rank - step - 1) % c.size, (c.rank - step - 2) % c.size
         got = c.exchange(y[ends[out] : ends[out + 1]], (c.rank + 1) % c.size, (c.rank - 1) % c.size)
-        y[ends[into] : ends[into + 1]] = combine(got, y[ends[into] : ends[into + 1]])
+        mine = y[ends[into] : ends[into + 1]]
+        combine.into(mine, got, mine)
 
 
 def _ring_gather(c: Call, y: np.ndarray, ends: list[int]) -> None:
@@ -131,7 +132,7 @@ def halving_doubling(c: Call, x: np.ndarray, combine: Operator) -> np.ndarray:
             )
             got = c.exchange(y[ends[theirs[0]] : ends[theirs[1]]], c.rank ^ bit, c.rank ^ bit)
             part = y[ends[mine[0]] : ends[mine[1]]]
-            part[...] = combine(got, part) if c.rank & bit else combine(part, got)
+            combine.into(part, *((got, part) if c.rank & bit else (part, got)))
             (low, high), bit = mine, bit // 2
         bit = 1
         while bit < core:  # my blocks are those that agree with my number above this bit

@@ -20,9 +20,9 @@ class Operator:
         """a and b combined, in this order, as a new array."""
         return np.asarray(self.ufunc(a, b), dtype=a.dtype)
 
-    def into(self, a: np.ndarray, b: np.ndarray) -> None:
-        """Combine a and b into a."""
-        self.ufunc(a, b, out=a)
+    def into(self, out: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
+        """a and b combined, in this order, written to `out`."""
+        self.ufunc(a, b, out=out)
 
     def finish(self, x: np.ndarray | None, size: int) -> np.ndarray | None:
         """What stands after the last combination."""

@@ -15,6 +15,8 @@ from lmbook.distributed.wire import WireTransport
 PREFIX = struct.Struct("!IQ")
 """Lengths of header and body before each frame."""
 CHUNK = 1 << 18
+BUFFER = 1 << 22
+"""Bytes that the kernel may hold of a socket; it takes as much of this as it is allowed to."""
 
 
 class Peer:
@@ -44,6 +46,7 @@ class SocketTransport(WireTransport):
         self._by_fd = {}
         for peer in self.peers.values():
             peer.sock.setblocking(False)
+            peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
             self._by_fd[peer.sock.fileno()] = peer
             self._poll.register(peer.sock, select.POLLIN)
         self.wake: socket.socket = wake
