@@ -35,7 +35,7 @@ EXTRAS = {
     "site": ["book"],
     "lab": ["book", "fast", "torch"],
     "fast": ["book", "dev", "fast", "torch"],
-    "test": ["book", "dev", "fast", "torch"],
+    "test": ["book", "dev", "fast", "mpi", "ray", "torch"],
 }
 TORCH = "torch>=2.9"
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"

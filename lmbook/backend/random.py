@@ -11,9 +11,10 @@ _local = threading.local()
 
 
 def manual_seed(seed: int) -> np.random.Generator:
-    """Seed the default generator, in place; return it."""
-    _default.bit_generator.state = np.random.PCG64(seed).state
-    return _default
+    """Seed the generator in force (this thread's, or the default), in place; return it."""
+    generator = default_generator()
+    generator.bit_generator.state = type(generator.bit_generator)(seed).state  # type: ignore[call-arg]
+    return generator
 
 
 def default_generator() -> np.random.Generator:

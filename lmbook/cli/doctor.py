@@ -11,6 +11,9 @@ GIVES = {
     "book": "building the website and running the notebooks in JupyterLab",
     "torch": "the outside reference that every layer is compared with",
     "fast": "compiled kernels (numba) behind the readable NumPy ones",
+    "distributed": "ranks as processes for functions of notebooks (cloudpickle)",
+    "mpi": "the same ranks under mpirun (mpi4py and MPICH)",
+    "ray": "the same ranks in a cluster of Ray",
     "gpu": "the same engine on an NVIDIA GPU (cupy); the book never needs it",
     "dev": "tests, lint and types: what `python make.py test` uses",
 }

@@ -29,10 +29,11 @@ from lmbook.viz.source import show_source
 from lmbook.viz.styling import WIDTH, figsize, style
 from lmbook.viz.surfaces import surface
 from lmbook.viz.texts import text
+from lmbook.viz.timelines import timeline
 
 __all__ = [
     "BLUE", "DIVERGING", "FAINT", "GREEN", "INK", "ORANGE", "PALETTE", "PINK", "RED", "SEQUENTIAL",
     "VIOLET", "WIDTH", "attention", "bars", "contrast", "curves", "explore", "figsize", "graph",
     "heatmap", "histograms", "history", "images", "ink_on", "network", "reliability", "show_source",
-    "style", "surface", "text",
+    "style", "surface", "text", "timeline",
 ]  # fmt: skip

@@ -1,0 +1,1 @@
+"""Ranks as processes of this machine, joined by sockets that they inherit: no port, no file."""
