@@ -146,8 +146,8 @@ class StratifiedGroupKFold(_Folds):
             trial = filled.copy()
             trial[k] += group
             spread = (trial / totals).std(axis=0).mean()
-            equal = np.isclose(spread, least)
-            if (trial[k].sum() < size) if equal else (spread < least):
+            smaller = np.isclose(spread, least) and trial[k].sum() < size
+            if spread < least or smaller:
                 best, least, size = k, spread, trial[k].sum()
         return best
 
