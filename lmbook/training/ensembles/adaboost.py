@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from lmbook.training.ensembles.estimator import Classifier, Seed, at_least, clone, generator
+from lmbook.training.ensembles.growing import Columns
 from lmbook.training.ensembles.tree import DecisionTreeClassifier
 
 
@@ -43,15 +44,22 @@ class AdaBoostClassifier(Classifier):
                 f"AdaBoostClassifier: learning_rate must be above 0, not {self.learning_rate}"
             )
         X, y, w = self._training(X, y, sample_weight)
-        self._classes(y, least=2)
+        codes = self._classes(y, least=2)
         k, rng = len(self.classes_), generator(self.random_state)
         prototype = (
             DecisionTreeClassifier(max_depth=1) if self.estimator is None else self.estimator
         )
+        ours = isinstance(prototype, DecisionTreeClassifier)
+        columns, targets = Columns(X) if ours else None, np.eye(k)[codes]
         members, alphas, errors = [], [], []
         w = w / w.sum()
         for round_ in range(self.n_estimators):
-            member = clone(prototype, rng).fit(X, y, sample_weight=w)
+            member = clone(prototype, rng)
+            if columns is None:
+                member.fit(X, y, sample_weight=w)
+            else:  # the ranks of the values serve all rounds
+                member.classes_ = self.classes_
+                member.grow(columns, targets, w)
             wrong = member.predict(X) != y
             error = float(w[wrong].sum())
             if error >= 1 - 1 / k:
@@ -98,7 +106,8 @@ class AdaBoostClassifier(Classifier):
 
     def predict(self, X: Any) -> np.ndarray:
         """The class of the largest vote; of equals the first."""
-        return self.classes_[self._last(X, "predict").argmax(axis=1)]
+        votes = self._last(X, "predict")
+        return self.classes_[votes.argmax(axis=1)]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """softmax(votes / (K - 1)), (N, K): ordered as the votes are, but no calibrated probabilities."""

@@ -101,7 +101,7 @@ class Bagging(Estimator):
         k = len(self.classes_) if isinstance(self, Classifier) else 1
         oob = OutOfBag(n, k)
         for _ in range(self.n_estimators):
-            rows = bootstrap(rng, n, size) if self.bootstrap else rng.permutation(n)[:size]
+            rows = self._draw(rng, y, size)
             member = clone(prototype, rng).fit(X[rows], y[rows])
             self.estimators_.append(member)
             self.estimators_samples_.append(rows)
@@ -110,6 +110,20 @@ class Bagging(Estimator):
                 if len(out):
                     oob.add(self._answers(member, X[out]), out)
         return oob
+
+    def _draw(self, rng: np.random.Generator, y: np.ndarray, size: int) -> np.ndarray:
+        """The rows of a member; a sample of one class is drawn again where there are more."""
+        for _ in range(1000):
+            rows = (
+                bootstrap(rng, len(y), size) if self.bootstrap else rng.permutation(len(y))[:size]
+            )
+            several = isinstance(self, Classifier) and len(self.classes_) > 1
+            if not several or (y[rows] != y[rows[0]]).any():
+                return rows
+        raise ValueError(
+            f"{type(self).__name__}.fit: 1000 samples of {size} rows held one class each; "
+            "raise max_samples"
+        )
 
     def _answers(self, member: Any, X: np.ndarray) -> np.ndarray:
         raise NotImplementedError
@@ -121,7 +135,8 @@ class Bagging(Estimator):
 class BaggingClassifier(Bagging, Classifier):
     """Bagging of classifiers: the mean of their probabilities.
 
-    A class that is missing from a sample has probability 0 in that member's answers.
+    A class that is missing from a sample has probability 0 in that member's answers; a sample of a
+    single class is drawn again.
     `oob_decision_function_` (N, K) and `oob_score_` (accuracy) come with `oob_score=True`.
     """
 

@@ -224,7 +224,7 @@ class GradientBoostingClassifier(GradientBoosting, Classifier):
         missing = np.bincount(codes, weights) == 0
         if missing.any():
             raise ValueError(
-                f"GradientBoostingClassifier.fit: class {self.classes_[missing.argmax()]!r} "
+                f"GradientBoostingClassifier.fit: class {self.classes_[missing.argmax()]} "
                 "has no row of positive weight"
             )
         k = len(self.classes_)
@@ -239,7 +239,8 @@ class GradientBoostingClassifier(GradientBoosting, Classifier):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities, (N, K)."""
-        return self._loss.probabilities(self._raw(X, "predict_proba"))
+        raw = self._raw(X, "predict_proba")
+        return self._loss.probabilities(raw)
 
     def staged_predict_proba(self, X: Any) -> Iterator[np.ndarray]:
         """The probabilities after 1, 2, ... rounds."""

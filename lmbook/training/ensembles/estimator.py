@@ -161,7 +161,7 @@ class Classifier(Estimator):
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < least:
             raise ValueError(
-                f"{name}.fit: y holds one class only, {self.classes_[0]!r}; there is nothing to tell apart"
+                f"{name}.fit: y holds one class only, {self.classes_[0]}; there is nothing to tell apart"
             )
         return codes
 
@@ -171,6 +171,7 @@ class Classifier(Estimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of each row; the first of equals."""
+        X = self._inputs(X, "predict")
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
     def score(self, X: Any, y: Any) -> float:

@@ -167,4 +167,5 @@ class StackingRegressor(Stacking, Regressor):
 
     def predict(self, X: Any) -> np.ndarray:
         """The final model's prediction, (N,)."""
-        return self.final_estimator_.predict(self._final(X, "predict"))
+        answers = self._final(X, "predict")
+        return self.final_estimator_.predict(answers)
