@@ -28,9 +28,11 @@ from lmbook.viz.source import show_source
 from lmbook.viz.styling import WIDTH, figsize, style
 from lmbook.viz.surfaces import surface
 from lmbook.viz.texts import text
+from lmbook.viz.trees import tree
 
 __all__ = [
     "BLUE", "DIVERGING", "FAINT", "GREEN", "INK", "ORANGE", "PALETTE", "PINK", "RED", "SEQUENTIAL",
     "VIOLET", "WIDTH", "attention", "bars", "contrast", "curves", "explore", "figsize", "graph",
     "heatmap", "histograms", "images", "ink_on", "network", "show_source", "style", "surface", "text",
+    "tree",
 ]  # fmt: skip
