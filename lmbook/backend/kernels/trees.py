@@ -4,7 +4,7 @@ import numpy as np
 
 from lmbook.backend.table import kernel
 
-__all__ = ["best_split"]
+__all__ = ["best_split", "descend"]
 
 Split = tuple[int, int, int, float]
 
@@ -66,3 +66,26 @@ def best_split(
     return (
         int(features[i]), int(here[i, place]), int(here[i, place + 1]), float(total[i, place])
     )  # fmt: skip
+
+
+@kernel
+def descend(
+    feature: np.ndarray,
+    threshold: np.ndarray,
+    left: np.ndarray,
+    right: np.ndarray,
+    X: np.ndarray,
+) -> np.ndarray:
+    """The leaf that each row of X (N, D) ends in, (N,): left where X[:, feature] <= threshold.
+
+    Nodes are numbered from the root, 0; a leaf has the feature -1. All rows go down a level at a time.
+    """
+    node, moving = np.zeros(len(X), np.int64), np.arange(len(X))
+    while True:
+        at = node[moving]
+        inner = feature[at] >= 0
+        moving, at = moving[inner], at[inner]
+        if not len(moving):
+            return node
+        goes = X[moving, feature[at]] <= threshold[at]
+        node[moving] = np.where(goes, left[at], right[at])

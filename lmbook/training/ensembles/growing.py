@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lmbook.backend.kernels.trees import best_split, purity
+from lmbook.backend.kernels.trees import best_split, descend
 
 EPSILON = float(np.finfo(float).eps)
 LEAF = -1
@@ -69,15 +69,7 @@ class Tree:
 
     def apply(self, X: np.ndarray) -> np.ndarray:
         """The leaf that each row ends in, (N,)."""
-        node, moving = np.zeros(len(X), int), np.arange(len(X))
-        while True:
-            at = node[moving]
-            inner = self.feature[at] != LEAF
-            moving, at = moving[inner], at[inner]
-            if not len(moving):
-                return node
-            left = X[moving, self.feature[at]] <= self.threshold[at]
-            node[moving] = np.where(left, self.children_left[at], self.children_right[at])
+        return descend(self.feature, self.threshold, self.children_left, self.children_right, X)
 
     def importances(self, features: int) -> np.ndarray:
         """How much each feature's splits lower the impurity, per unit of the root's weight, (D,)."""
@@ -111,15 +103,17 @@ def grow(
     Nodes are numbered as they are visited: the left child and all below it come before the right one.
     """
     sums, squares = targets * weights[:, None], (targets**2).sum(axis=1) * weights
+    everything = float(weights.sum())
     nodes: list[list[Any]] = []
     stack = [(np.flatnonzero(weights > 0), 0, -1, 0)]
     while stack:
         rows, depth, parent, side = stack.pop()
         if parent >= 0:
             nodes[parent][side] = len(nodes)
-        total, weight = sums[rows].sum(axis=0), float(weights[rows].sum())
-        here = float(purity(total, np.array(weight), how.entropy))
-        impurity = max((0.0 if how.entropy else float(squares[rows].sum())) - here, 0.0) / weight
+        total, weight = np.add.reduce(sums[rows]), float(np.add.reduce(weights[rows]))
+        here = _purity(total, weight, how.entropy)
+        spread = 0.0 if how.entropy else float(np.add.reduce(squares[rows]))
+        impurity = max(spread - here, 0.0) / weight
         nodes.append([LEAF, LEAF, LEAF, math.nan, impurity, len(rows), weight, total / weight])
         if (
             depth >= how.max_depth
@@ -129,7 +123,7 @@ def grow(
         ):
             continue
         feature, low, high, found = _choose(columns, sums, weights, rows, how, rng)
-        gain = (found - here) / weights.sum()
+        gain = (found - here) / everything
         if feature == LEAF or gain + EPSILON < how.min_impurity_decrease:
             continue
         nodes[-1][2:4] = feature, columns.threshold(feature, low, high)
@@ -138,6 +132,13 @@ def grow(
         stack.append((rows[left], depth + 1, len(nodes) - 1, 0))
     left_, right_, feature_, *rest = (np.array(column) for column in zip(*nodes, strict=True))
     return Tree(feature_, rest[0], left_, right_, *rest[1:])
+
+
+def _purity(total: np.ndarray, weight: float, entropy: bool) -> float:
+    """That of a single group; see `purity` in the kernel."""
+    if entropy:
+        return sum(s * math.log2(s / weight) for s in total.tolist() if s > 0)
+    return float(total @ total) / weight
 
 
 def _choose(

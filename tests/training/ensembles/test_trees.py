@@ -8,7 +8,7 @@ from sklearn import tree as theirs
 from sklearn.datasets import load_breast_cancer
 
 from lmbook.backend.fast import trees as compiled
-from lmbook.backend.kernels.trees import best_split
+from lmbook.backend.kernels.trees import best_split, descend
 from lmbook.training.ensembles import DecisionTreeClassifier, DecisionTreeRegressor
 from lmbook.training.ensembles.growing import LEAF, Columns
 
@@ -148,6 +148,20 @@ def test_both_kernels_choose_the_same_also_among_ties(seed: int) -> None:
         a, b = best_split.reference(*given), compiled.best_split(*given)
         assert a[:3] == tuple(b[:3])
         assert a[3] == pytest.approx(b[3]) or a[0] == LEAF
+
+
+def test_both_ways_down_end_in_the_same_leaf() -> None:
+    d = numbers(6)
+    tree = DecisionTreeRegressor().fit(d["X"], d["y"]).tree_
+    given = (tree.feature, tree.threshold, tree.children_left, tree.children_right, d["new"])
+    leaf = descend.reference(*given)
+    np.testing.assert_array_equal(leaf, compiled.descend(*given))
+    for row, end in zip(d["new"][:50], leaf, strict=False):
+        node = 0
+        while tree.feature[node] != LEAF:
+            left = row[tree.feature[node]] <= tree.threshold[node]
+            node = (tree.children_left if left else tree.children_right)[node]
+        assert node == end
 
 
 def test_where_nothing_can_be_split_the_node_is_a_leaf() -> None:
