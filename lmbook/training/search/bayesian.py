@@ -51,12 +51,12 @@ class BayesianSearch(Heuristic):
         d = space.size
         self.process = GaussianProcess(
             kernel or Matern(np.full(d, 0.5 * math.sqrt(d)), 1.0),
-            1e-4,
+            1e-6,
             prior=(
-                np.array([0.0, *[math.log(0.5) + math.log(d) / 2] * d, math.log(1e-4)]),
-                np.array([1.5, *[1.0] * d, 3.0]),
+                np.array([0.0, *[math.log(0.5) + math.log(d) / 2] * d, math.log(1e-6)]),
+                np.array([1.5, *[1.0] * d, 4.0]),
             ),
-            least_noise=1e-7,
+            least_noise=1e-9,
         )
 
     def _ask(self) -> np.ndarray:
