@@ -56,9 +56,11 @@ def optuna_gp(
 ) -> float:
     """Optuna's GPSampler, told that values have no noise."""
     optuna = require("optuna", "notebooks", "the benchmark of searches")
-    sampler = optuna.samplers.GPSampler(
-        seed=seed, n_startup_trials=FIRST, deterministic_objective=True
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deterministic_objective is experimental
+        sampler = optuna.samplers.GPSampler(
+            seed=seed, n_startup_trials=FIRST, deterministic_objective=True
+        )
     return _study(optuna, sampler, space, first, objective, evaluations)
 
 
