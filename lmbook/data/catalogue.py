@@ -198,6 +198,40 @@ _ROWS = (
         ),
         notes="ft06 = 55 and ft10 = 930; ft10, published in 1963, was closed in 1989.",
     ),
+    DataSet(
+        name="nhefs",
+        title="NHEFS, smokers followed for twenty years",
+        kind="archive",
+        source="package causaldata 0.1.5; US National Center for Health Statistics, First National Health "
+        "and Nutrition Examination Survey, Epidemiologic Follow-up Study",
+        files=(
+            Archive(
+                package="causaldata",
+                version="0.1.5",
+                filename="causaldata-0.1.5.tar.gz",
+                sha256="5604fb84000c6a8ae3e93630b3624e9f2af4f8700e4465ec3586998b3522fd1c",
+                size=2_686_209,
+                members=("causaldata-0.1.5/causaldata/nhefs/nhefs.dta",),
+                licence="MIT",
+                licence_file="causaldata-0.1.5/PKG-INFO",
+            ),
+        ),
+        licence="MIT (package, named without its text); the survey is a work of the US government",
+        rows="1,629 smokers aged 25 to 74, 47 answers and measurements of 1971; 318 died by 1992",
+        split="by personal number: 60 % train, 15 % validation, 25 % test",
+        task="did the person die by 1992 (2 classes)",
+        loader="data.nhefs()",
+        baselines=(
+            Baseline(
+                "logistic regression",
+                "AUC",
+                0.862,
+                "scikit-learn, C = 0.1, medians for missing answers, columns standardised",
+            ),
+        ),
+        notes="The file also holds the date of death and measurements of 1982, which no model of 1971 "
+        "may see: `data.nhefs_columns()`. Who was not weighed in 1982 died twice as often.",
+    ),
 )
 
 

@@ -18,6 +18,7 @@ from lmbook import backend, nn, optim
 from lmbook import functional as F
 from lmbook.autograd import Tensor, as_tensor
 from lmbook.backend import KERNELS, manual_seed
+from lmbook.training.ensembles import DecisionTreeClassifier
 from tests.parity import EPS32, LAYOUTS, choose, lay
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
@@ -96,6 +97,10 @@ def everything() -> Iterator[Callable[[], Any]]:
         lambda p: optim.AdamW(p, weight_decay=0.1),
     ):
         yield lambda b=build: train(b)
+    for criterion in ("gini", "entropy"):
+        tree = DecisionTreeClassifier(criterion=criterion, max_depth=2, min_samples_leaf=2)
+        x, y = leaf(40, 3).data, classes(40, high=3)
+        yield lambda t=tree, x=x, y=y: as_tensor(t.fit(x, y).predict_proba(x))
 
 
 def train(build: Any) -> Tensor:

@@ -17,6 +17,7 @@ _FAMILIES = (
     "optim",
     "pool",
     "recurrent",
+    "trees",
 )
 
 

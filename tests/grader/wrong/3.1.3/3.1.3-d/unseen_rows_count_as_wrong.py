@@ -1,0 +1,7 @@
+def out_of_bag(members, samples, X, y):
+    votes = np.zeros((len(X), 2))
+    for member, rows in zip(members, samples):
+        out = np.setdiff1d(np.arange(len(X)), rows)
+        votes[out] += member.predict_proba(X[out])
+    judged = votes.sum(axis=1) > 0
+    return ((votes.argmax(axis=1) == y) & judged).mean()
