@@ -4,7 +4,7 @@ recorder.py counts evaluations, runlength.py sums them up, solvers.py brings opt
 statistics.py tells differences from chance.
 """
 
-from lmbook.optim.performance.recorder import Finished, Recorder, record
+from lmbook.optim.performance.recorder import Finished, Recorder, Solver, record
 from lmbook.optim.performance.runlength import RunLengths, area, ecdf, ert
 from lmbook.optim.performance.solvers import ask_tell, descend, difference_gradient, random_search
 from lmbook.optim.performance.statistics import (
@@ -21,7 +21,7 @@ from lmbook.optim.performance.statistics import (
 )
 
 __all__ = [
-    "Finished", "Recorder", "RunLengths", "SignificanceResult", "area", "ask_tell", "average_ranks",
+    "Finished", "Recorder", "RunLengths", "SignificanceResult", "Solver", "area", "ask_tell", "average_ranks",
     "benjamini_hochberg", "critical_difference", "descend", "difference_gradient", "ecdf", "ert",
     "friedmanchisquare", "holm", "mannwhitneyu", "random_search", "rankdata", "record", "sign_test",
     "wilcoxon",

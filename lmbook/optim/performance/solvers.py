@@ -1,5 +1,6 @@
 """Optimisers in the form that `record` takes: a heuristic by ask and tell, and L-BFGS by differences."""
 
+from collections import deque
 from collections.abc import Callable
 
 import numpy as np
@@ -13,23 +14,33 @@ Maker = Callable[[np.random.Generator, int], Heuristic]
 """Makes a heuristic from a generator and the number of restarts so far."""
 
 
-def ask_tell(make: Maker, patience: int | None = None) -> Solver:
-    """A solver that asks and tells, and gives up after `patience` evaluations without a better best.
+def ask_tell(make: Maker, tolerance: float | None = 1e-12, patience: float = 20) -> Solver:
+    """A solver that asks and tells, and gives up when the search stands still.
 
-    None never gives up. What counts as better is a gain of more than 1e-12.
+    It looks at windows of 10 + 30 n / popsize generations, in n dimensions, and gives up when the best values
+    of the window's generations and all values of the last one differ by at most `tolerance`: the rule TolFun
+    of CMA-ES, Hansen 2016, appendix B.3. Or when no better point has come for `patience` windows. With the
+    tolerance None it never does.
     """
-    if patience is not None and patience < 1:
-        raise ValueError(f"ask_tell: patience must be 1 or more, or None, not {patience}")
+    if tolerance is not None and (tolerance < 0 or not patience > 0):
+        raise ValueError(
+            f"ask_tell: tolerance must be 0 or more, or None, and patience above 0; "
+            f"got {tolerance} and {patience}"
+        )
 
     def solve(objective: Recorder, rng: np.random.Generator, restarts: int) -> None:
         method = make(rng, restarts)
-        mark, since = np.inf, 0
-        while patience is None or since < patience:
-            x = method.ask()
-            method.tell(objective(x))
-            since += len(x)
-            if method.best_value < mark - 1e-12:
-                mark, since = method.best_value, 0
+        window = 10 + 30 * method.space.size // method.popsize
+        recent: deque[float] = deque(maxlen=window)
+        best, since = np.inf, 0
+        while tolerance is None or since < patience * window:
+            values = objective(method.ask())
+            method.tell(values)
+            best, since = (method.best_value, 0) if method.best_value < best else (best, since + 1)
+            recent.append(float(values.min()))
+            spread = max(max(recent), float(values.max())) - min(recent)
+            if tolerance is not None and len(recent) == window and spread <= tolerance:
+                return
 
     return solve
 
