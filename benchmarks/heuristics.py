@@ -1,7 +1,7 @@
 """Our optimisers beside SciPy's, pycma and pymoo on the BBOB functions: `python -m benchmarks.heuristics`.
 
-Every run gets the same number of evaluations and is restarted until they are spent. What counts is when each target
-from 10 to 1e-8 above the optimum was reached. Registers: `heuristics_runs.csv` with every run,
+Every run gets the same number of evaluations and is restarted until they are spent. What counts is when
+each target from 10 to 1e-8 above the optimum was reached. Registers: `heuristics_runs.csv` with every run,
 `heuristics.csv` with a row for each pair of methods and dimension, `heuristics_speed.csv` with times.
 """
 
@@ -61,8 +61,7 @@ def areas(rows: list[dict[str, Any]], dimension: int, algorithm: str) -> dict[in
 def compare(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One row a pair and dimension: mean areas, the interval of their difference, and a test.
 
-    The interval is a bootstrap over functions. The p-values are Wilcoxon's, corrected by Holm's method over all
-    rows with eight functions or more.
+    The interval is a bootstrap over functions. The p-values are Wilcoxon's, corrected by Holm's method.
     """
     out = []
     for dimension in sorted({int(row["dimension"]) for row in rows}):
@@ -86,7 +85,7 @@ def compare(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def speed(dimension: int, evaluations: int, rounds: int) -> list[dict[str, Any]]:
-    """Microseconds of processor time an evaluation on the sphere, each the least of `rounds` that take turns."""
+    """Microseconds of processor time an evaluation of the sphere: the least of `rounds` that take turns."""
 
     def sphere(x: np.ndarray) -> np.ndarray:
         return ((x - 0.5) ** 2).sum(axis=-1)

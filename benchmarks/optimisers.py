@@ -1,7 +1,8 @@
 """What `python -m benchmarks.heuristics` compares: our optimisers and the libraries', in one form.
 
-Each entry makes a solver for `lmbook.optim.performance.record` in n dimensions with a budget. Where a library has the
-same method, both get the same settings; populations start in [-5, 5]^n, single points in [-4, 4]^n.
+Each entry makes a solver for `lmbook.optim.performance.record` in n dimensions with a budget. Where a
+library has the same method, both get the same settings; populations start in [-5, 5]^n,
+single points in [-4, 4]^n.
 """
 
 import importlib

@@ -31,8 +31,8 @@ def multiscale(
 ) -> np.ndarray:
     """Add normal numbers to all coordinates or to one, as a coin falls, at a scale that is drawn too.
 
-    The scale is `width` times a number between `low` and `high`, uniform in its logarithm, so that no valley is
-    too wide for it or too narrow. Symmetric, as the Metropolis rule wants.
+    The scale is `width` times a number between `low` and `high`, uniform in its logarithm, so that no valley
+    is too wide for it or too narrow. Symmetric, as the Metropolis rule wants.
     """
     count, n = x.shape
     scale = np.exp(rng.uniform(np.log(low), np.log(high), (count, 1)))
