@@ -38,6 +38,6 @@ __all__ = [
     "Heuristic", "ObjectiveError", "OnePlusOne", "ParticleSwarm", "Permutation", "Real", "Result",
     "SimulatedAnnealing", "Space", "blend", "constant", "constriction", "edge", "feasible_first", "flip",
     "gaussian", "geometric", "insert", "linear", "logarithmic", "metropolis", "multiscale", "one_bit",
-    "one_point", "optimise", "order", "problems", "rank", "reverse", "roulette", "stable", "swap", "tournament",
-    "uniform",
+    "one_point", "optimise", "order", "problems", "rank", "reverse", "roulette", "stable", "swap",
+    "tournament", "uniform",
 ]  # fmt: skip
