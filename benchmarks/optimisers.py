@@ -134,12 +134,12 @@ def pymoo_genetic(n: int, budget: int) -> p.Solver:
 
 
 def annealing(n: int, budget: int) -> p.Solver:
-    """Three walks side by side with steps of all scales, cooled geometrically over the whole budget."""
+    """One walk with steps of all scales, cooled geometrically over the whole budget."""
     space = h.Real(n, LOW, HIGH)
-    schedule = h.geometric(1.0, 1e-8, budget // 3)
+    schedule = h.geometric(1.0, 1e-8, budget)
     move = lambda x, rng: h.multiscale(x, rng, HIGH - LOW)  # noqa: E731
     return p.ask_tell(
-        lambda rng, k: h.SimulatedAnnealing(space, schedule, chains=3, move=move, seed=rng),
+        lambda rng, k: h.SimulatedAnnealing(space, schedule, move=move, seed=rng),
         tolerance=None,
     )
 
