@@ -1,6 +1,6 @@
 """Level 2: optimisers with and without gradients, and schedules of the learning rate."""
 
-from lmbook.optim import heuristic, lr_scheduler
+from lmbook.optim import bbob, heuristic, lr_scheduler, performance
 from lmbook.optim.gradient.adafactor import Adafactor
 from lmbook.optim.gradient.adagrad import Adagrad
 from lmbook.optim.gradient.adam import Adam, AdamW
@@ -14,5 +14,5 @@ from lmbook.optim.gradient.sgd import SGD
 
 __all__ = [
     "LBFGS", "SGD", "Adafactor", "Adagrad", "Adam", "AdamW", "Lion", "Muon", "NAdam", "Optimizer",
-    "RAdam", "RMSprop", "heuristic", "lr_scheduler",
+    "RAdam", "RMSprop", "bbob", "heuristic", "lr_scheduler", "performance",
 ]  # fmt: skip

@@ -19,7 +19,15 @@ from lmbook.optim.heuristic.crossover import blend, edge, one_point, order, unif
 from lmbook.optim.heuristic.differential import DifferentialEvolution
 from lmbook.optim.heuristic.evolution import EvolutionStrategy, OnePlusOne
 from lmbook.optim.heuristic.genetic import GeneticAlgorithm
-from lmbook.optim.heuristic.mutation import flip, gaussian, insert, one_bit, reverse, swap
+from lmbook.optim.heuristic.mutation import (
+    flip,
+    gaussian,
+    insert,
+    multiscale,
+    one_bit,
+    reverse,
+    swap,
+)
 from lmbook.optim.heuristic.optimise import ObjectiveError, Result, optimise
 from lmbook.optim.heuristic.selection import rank, roulette, tournament
 from lmbook.optim.heuristic.space import Binary, Permutation, Real, Space
@@ -29,6 +37,7 @@ __all__ = [
     "CMAES", "AntColony", "Binary", "DifferentialEvolution", "EvolutionStrategy", "GeneticAlgorithm",
     "Heuristic", "ObjectiveError", "OnePlusOne", "ParticleSwarm", "Permutation", "Real", "Result",
     "SimulatedAnnealing", "Space", "blend", "constant", "constriction", "edge", "feasible_first", "flip",
-    "gaussian", "geometric", "insert", "linear", "logarithmic", "metropolis", "one_bit", "one_point",
-    "optimise", "order", "problems", "rank", "reverse", "roulette", "stable", "swap", "tournament", "uniform",
+    "gaussian", "geometric", "insert", "linear", "logarithmic", "metropolis", "multiscale", "one_bit",
+    "one_point", "optimise", "order", "problems", "rank", "reverse", "roulette", "stable", "swap",
+    "tournament", "uniform",
 ]  # fmt: skip

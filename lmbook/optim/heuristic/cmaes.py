@@ -59,7 +59,7 @@ class CMAES(Heuristic):
         self.d_s = 1 + 2 * max(0.0, np.sqrt((m - 1) / (n + 1)) - 1) + self.c_s
         self.c_c = (4 + m / n) / (n + 4 + 2 * m / n)
         self.c_1 = 2 / ((n + 1.3) ** 2 + m)
-        self.c_mu = min(1 - self.c_1, 2 * (m - 2 + 1 / m) / ((n + 2) ** 2 + m))
+        self.c_mu = min(1 - self.c_1, 2 * (m - 1.75 + 1 / m) / ((n + 2) ** 2 + m))
         self.expected_length = np.sqrt(2) * exp(lgamma((n + 1) / 2) - lgamma(n / 2))
         m_bad = bad.sum() ** 2 / max((bad**2).sum(), 1e-300)
         room = min(

@@ -22,6 +22,25 @@ def gaussian(
     return x + (noise if rate == 1 else noise * (rng.random(x.shape) < rate))
 
 
+def multiscale(
+    x: np.ndarray,
+    rng: np.random.Generator,
+    width: np.ndarray | float = 1.0,
+    low: float = 1e-5,
+    high: float = 0.5,
+) -> np.ndarray:
+    """Add normal numbers to all coordinates or to one, as a coin falls, at a scale that is drawn too.
+
+    The scale is `width` times a number between `low` and `high`, uniform in its logarithm, so that no valley
+    is too wide for it or too narrow. Symmetric, as the Metropolis rule wants.
+    """
+    count, n = x.shape
+    scale = np.exp(rng.uniform(np.log(low), np.log(high), (count, 1)))
+    one = np.arange(n) == rng.integers(0, n, (count, 1))
+    moved = one | (rng.random((count, 1)) < 0.5)
+    return x + width * scale * moved * rng.standard_normal(x.shape)
+
+
 def swap(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Exchange two different places of each row."""
     count, n = x.shape
@@ -54,7 +73,7 @@ def insert(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 MUTATIONS: dict[str, dict[str, Callable[..., np.ndarray]]] = {
     "binary": {"flip": flip},
-    "real": {"gaussian": gaussian},
+    "real": {"gaussian": gaussian, "multiscale": multiscale},
     "permutation": {"swap": swap, "reverse": reverse, "insert": insert},
 }
 """By the kind of space; the first is the default."""

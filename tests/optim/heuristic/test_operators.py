@@ -122,6 +122,16 @@ def test_mutations_change_what_they_say():
     assert abs((h.gaussian(np.zeros((4000, 2)), rng, 0.3)).std() - 0.3) < 0.01
 
 
+def test_multiscale_steps_have_all_scales_and_move_all_or_one():
+    step = h.multiscale(np.zeros((20_000, 5)), np.random.default_rng(0), 2.0, 1e-4, 1.0)
+    moved = (step != 0).sum(axis=1)
+    assert set(moved) == {1, 5} and abs((moved == 5).mean() - 0.5) < 0.02
+    size = np.log10(np.abs(step[moved == 5]).mean(axis=1) / 1.6)  # uniform over four powers of ten
+    shares = np.histogram(size, bins=[-4, -3, -2, -1, 0])[0] / len(size)
+    assert (np.abs(shares - 0.25) < 0.06).all()
+    assert abs(np.sign(step).mean()) < 0.01
+
+
 @pytest.mark.parametrize("move", [h.swap, h.reverse, h.insert])
 def test_moves_are_symmetric(move):
     """As often from x to y as from y to x: what the Metropolis rule needs."""

@@ -1,0 +1,8 @@
+def first_hits(generations, targets):
+    values = np.concatenate(generations)
+    hits = np.full(len(targets), float(len(values)))
+    for k, target in enumerate(targets):
+        found = np.flatnonzero(values <= target)
+        if len(found):
+            hits[k] = found[0] + 1
+    return hits

@@ -1,0 +1,1 @@
+waiting, wins, gigabytes = 4400, 9, 80

@@ -1,0 +1,1 @@
+waiting, wins, gigabytes = 3400, 9, 40

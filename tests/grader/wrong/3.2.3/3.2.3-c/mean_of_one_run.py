@@ -1,0 +1,1 @@
+waiting, wins, gigabytes = 850, 9, 80

@@ -1,0 +1,1 @@
+waiting, wins, gigabytes = 3400, 8, 80
