@@ -38,7 +38,7 @@ def _search(codes, sums, weights, rows, features, least, entropy):  # type: igno
     bin_sums, bin_weights = np.empty((4 * n, k)), np.empty(4 * n)
     counts, bin_codes = np.empty(4 * n, np.int64), np.empty(4 * n, np.int64)
     here = np.empty(n, np.int64)
-    found = (-1, 0, 0, -np.inf)
+    found: Any = (-1, 0, 0, -np.inf)
     for f in features:
         low = high = np.int64(codes[f, rows[0]])
         for i in range(n):
@@ -47,7 +47,7 @@ def _search(codes, sums, weights, rows, features, least, entropy):  # type: igno
             low, high = min(low, code), max(high, code)
         if low == high:
             continue
-        bins = high - low + 1
+        bins = int(high - low) + 1
         if bins <= 4 * n:
             counts[:bins] = 0
             bin_weights[:bins] = 0.0
@@ -102,7 +102,9 @@ def _descend(feature, threshold, left, right, X):  # type: ignore[no-untyped-def
     node = np.zeros(len(X), np.int64)
     for i in range(len(X)):
         at = 0
-        while feature[at] >= 0:
+        for _ in range(len(feature)):
+            if feature[at] < 0:
+                break
             at = left[at] if X[i, feature[at]] <= threshold[at] else right[at]
         node[i] = at
     return node
