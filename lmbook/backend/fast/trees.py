@@ -47,7 +47,7 @@ def _search(codes, sums, weights, rows, features, least, entropy):  # type: igno
             low, high = min(low, code), max(high, code)
         if low == high:
             continue
-        bins: Any = high - low + 1
+        bins = int(high - low) + 1
         if bins <= 4 * n:
             counts[:bins] = 0
             bin_weights[:bins] = 0.0
@@ -102,7 +102,9 @@ def _descend(feature, threshold, left, right, X):  # type: ignore[no-untyped-def
     node = np.zeros(len(X), np.int64)
     for i in range(len(X)):
         at = 0
-        while feature[at] >= 0:
+        for _ in range(len(feature)):
+            if feature[at] < 0:
+                break
             at = left[at] if X[i, feature[at]] <= threshold[at] else right[at]
         node[i] = at
     return node

@@ -81,11 +81,12 @@ def descend(
     Nodes are numbered from the root, 0; a leaf has the feature -1. All rows go down a level at a time.
     """
     node, moving = np.zeros(len(X), np.int64), np.arange(len(X))
-    while True:
+    for _ in range(len(feature)):  # no path is longer
         at = node[moving]
         inner = feature[at] >= 0
         moving, at = moving[inner], at[inner]
         if not len(moving):
-            return node
+            break
         goes = X[moving, feature[at]] <= threshold[at]
         node[moving] = np.where(goes, left[at], right[at])
+    return node
