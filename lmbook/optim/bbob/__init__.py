@@ -1,10 +1,10 @@
 """The 24 noiseless BBOB functions, on which black-box optimisers are compared; with COCO's own instances.
 
-generator.py draws an instance, transforms.py bends, problem.py is what all share; then five groups.
+generator.py draws an instance, transforms.py bends, base.py is what all share; then five groups.
 """
 
 from lmbook.optim.bbob import conditioned, moderate, separable, structured, weak
-from lmbook.optim.bbob.problem import GROUPS, Problem
+from lmbook.optim.bbob.base import GROUPS, Problem
 
 FUNCTIONS: dict[int, type[Problem]] = {
     kind.id: kind

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lmbook.optim.bbob.problem import Problem, turned
+from lmbook.optim.bbob.base import Problem, turned
 from lmbook.optim.bbob.transforms import oscillate, outside, scales, spread
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lmbook.optim.bbob.problem import Problem
+from lmbook.optim.bbob.base import Problem
 from lmbook.optim.bbob.transforms import asymmetric, oscillate, outside, scales, spread
 
 

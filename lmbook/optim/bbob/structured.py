@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from lmbook.optim.bbob.base import Problem, turned
 from lmbook.optim.bbob.moderate import rosenbrock_terms
-from lmbook.optim.bbob.problem import Problem, turned
 from lmbook.optim.bbob.separable import rastrigin
 from lmbook.optim.bbob.transforms import asymmetric, oscillate, outside, scales
 

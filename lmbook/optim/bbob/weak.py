@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from lmbook.optim.bbob.base import Problem, turned
 from lmbook.optim.bbob.generator import gauss, uniform
-from lmbook.optim.bbob.problem import Problem, turned
 from lmbook.optim.bbob.transforms import oscillate, outside, scales, spread
 
 
