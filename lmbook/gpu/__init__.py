@@ -1,0 +1,24 @@
+"""GPU kernels in CUDA C that run everywhere: on a GPU through CuPy, elsewhere in a simulator."""
+
+from lmbook.gpu.devices import Device, Occupancy, device, devices, occupancy
+from lmbook.gpu.errors import (
+    DataRace,
+    DivergentBarrier,
+    KernelFault,
+    LaunchError,
+    OutOfBounds,
+    SubsetError,
+    UndefinedArithmetic,
+    UndefinedShuffle,
+    UninitialisedRead,
+)
+from lmbook.gpu.kernel import Kernel
+from lmbook.gpu.report import Report, Roofline
+from lmbook.gpu.simulator.counters import Counts
+from lmbook.gpu.simulator.subset import functions
+
+__all__ = [
+    "Counts", "DataRace", "Device", "DivergentBarrier", "Kernel", "KernelFault", "LaunchError",
+    "Occupancy", "OutOfBounds", "Report", "Roofline", "SubsetError", "UndefinedArithmetic",
+    "UndefinedShuffle", "UninitialisedRead", "device", "devices", "functions", "occupancy",
+]  # fmt: skip

@@ -1,0 +1,1 @@
+"""The simulator of CUDA's model of execution, on NumPy."""

@@ -1,0 +1,183 @@
+"""The race detector: who used a place last, and whether a barrier stands between."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lmbook.gpu.errors import DataRace
+from lmbook.gpu.simulator.masks import WARP
+
+if TYPE_CHECKING:
+    from lmbook.gpu.simulator.machine import Machine
+
+Array = np.ndarray
+SEVERAL_WARPS = -1
+
+
+def several_of(warp: Array) -> Array:
+    """Stands for several threads of one warp."""
+    return -2 - warp
+
+
+class Shadow:
+    """For each grain of an array: time and thread of the last read, write and atomic.
+
+    Two uses of a place conflict if one writes, they are not both atomic, come from different threads,
+    and no barrier that holds for both lies between: `__syncthreads` for threads of a block, `__syncwarp`
+    for lanes of a warp. Between blocks there is none. Rows: one while all blocks do the same, else one a
+    block.
+    """
+
+    def __init__(self, grains: int, shared: bool) -> None:
+        self.shared = shared
+        shape = (1, grains)
+        self.time = {k: np.full(shape, -1, np.int64) for k in ("read", "write", "atomic")}
+        self.who = {k: np.zeros(shape, np.int64) for k in ("read", "write", "atomic")}
+
+    def read(self, m: Machine, line: int, memory: Any, index: Array, size: int) -> None:
+        for at, me, lanes in self._places(m, memory, index, size):
+            self._conflict(m, line, memory, at, me, lanes, "write", "reads what {} wrote")
+            self._conflict(m, line, memory, at, me, lanes, "atomic", "reads what {} updates")
+            self._note_read(m, at, me)
+
+    def write(
+        self, m: Machine, line: int, memory: Any, index: Array, size: int, value: Any
+    ) -> None:
+        for at, me, lanes in self._places(m, memory, index, size):
+            self._conflict(m, line, memory, at, me, lanes, "write", "writes what {} wrote")
+            self._conflict(m, line, memory, at, me, lanes, "read", "writes what {} reads")
+            self._conflict(m, line, memory, at, me, lanes, "atomic", "writes what {} updates")
+            self._note(m, "write", at, me)
+            other = self.who["write"].reshape(-1)[at] != me
+            if other.any() and not isinstance(value, list):
+                self._same_value(m, line, memory, at, lanes, value, other)
+
+    def atomic(self, m: Machine, line: int, memory: Any, index: Array, size: int) -> None:
+        for at, me, lanes in self._places(m, memory, index, size):
+            self._conflict(m, line, memory, at, me, lanes, "write", "updates what {} wrote")
+            self._conflict(m, line, memory, at, me, lanes, "read", "updates what {} reads")
+            self._note(m, "atomic", at, me)
+
+    def _places(self, m: Machine, memory: Any, index: Array, size: int) -> Any:
+        """For each grain of an access: flat places, threads and (rows, threads) of the lanes at work."""
+        m.clock += 1
+        rows = 1
+        if self.shared:
+            rows = max(
+                len(self.time["read"]), len(m.mask.lanes), len(index) if index.ndim else 1,
+                len(m.block_sync), len(m.warp_sync),
+            )  # fmt: skip
+            if rows > len(self.time["read"]):
+                for table in (self.time, self.who):
+                    for k in table:
+                        table[k] = np.repeat(table[k], rows, axis=0)
+        block_rows = rows if self.shared else m.blocks
+        shape = (block_rows, m.padded)
+        lanes = np.broadcast_to(m.mask.lanes, shape)
+        block = m.first_block + np.arange(block_rows)[:, None]
+        me = (block * m.padded + np.arange(m.padded))[lanes]
+        row = (np.arange(rows) * self.time["read"].shape[1])[:, None]
+        count = max(1, size // memory.grain)
+        start = index * count if size >= memory.grain else index * size // memory.grain
+        for k in range(count):
+            yield np.broadcast_to(start + k + row, shape)[lanes], me, lanes
+
+    def _conflict(
+        self, m: Machine, line: int, memory: Any, at: Array, me: Array, lanes: Array, kind: str,
+        what: str,
+    ) -> None:  # fmt: skip
+        who = self.who[kind].reshape(-1)[at]
+        time = self.time[kind].reshape(-1)[at]
+        bad = (time > self._ordered_until(m, who, me)) & (who != me)
+        if not bad.any():
+            return
+        i = int(np.argmax(bad))
+        where = np.zeros(lanes.shape, bool)
+        where[lanes] = bad
+        full = np.zeros(m.shape, bool)
+        full[: len(where)] = where
+        grains = self.time["read"].shape[1]
+        problem = what.format(self._describe(m, int(who[i]), int(me[i])))
+        cure = "is a __syncthreads() missing?" if self.shared else "no barrier orders blocks"
+        if who[i] >= 0 and who[i] // WARP == me[i] // WARP:
+            cure = "is a __syncwarp() missing?"
+        m.fault(
+            DataRace, line, f"race on {memory.name}[{int(at[i]) % grains}]: {problem}; {cure}", full
+        )
+
+    @staticmethod
+    def _ordered_until(m: Machine, who: Array, me: Array) -> Array:
+        """Time up to which what `who` did lies behind a barrier for `me`."""
+        warp = np.where(who >= 0, who // WARP, np.where(who == SEVERAL_WARPS, -1, -2 - who))
+        mine = me // WARP
+        block = me // m.padded - m.first_block
+        same_block = (warp == -1) | (warp // (m.padded // WARP) == me // m.padded)
+        sync = m.block_sync[block if len(m.block_sync) > 1 else np.zeros_like(block)]
+        b = block if len(m.warp_sync) > 1 else np.zeros_like(block)
+        own = m.warp_sync[b, mine % (m.padded // WARP)]
+        until = np.where(same_block, sync, -1)
+        until = np.where(warp == mine, np.maximum(until, own), until)
+        if m.fenced:
+            until = np.where(same_block, until, m.clock)
+        return until
+
+    def _note(self, m: Machine, kind: str, at: Array, me: Array) -> None:
+        self.time[kind].reshape(-1)[at] = m.clock
+        self.who[kind].reshape(-1)[at] = me
+
+    def _note_read(self, m: Machine, at: Array, me: Array) -> None:
+        """Remember readers: one thread, several of one warp, or several warps."""
+        time, who = self.time["read"].reshape(-1), self.who["read"].reshape(-1)
+        block = me // m.padded - m.first_block
+        sync = m.block_sync[block if len(m.block_sync) > 1 else np.zeros_like(block)]
+        open_ = time[at] > (sync if self.shared else -1)
+        old = np.where(open_, who[at], me)
+        warp = me // WARP
+        old_warp = np.where(old >= 0, old // WARP, np.where(old == SEVERAL_WARPS, -1, -2 - old))
+        new = np.where(old == me, me, np.where(old_warp == warp, several_of(warp), SEVERAL_WARPS))
+        who[at] = me
+        shared_place = who[at] != me
+        busy = np.zeros(len(who), bool)
+        busy[at[shared_place]] = True
+        new = np.where(busy[at] & (new >= 0), several_of(warp), new)
+        who[at] = warp
+        mixed = who[at] != warp
+        busy[:] = False
+        busy[at[mixed | (new == SEVERAL_WARPS)]] = True
+        widest = np.where(busy[at], SEVERAL_WARPS, new)
+        who[at] = widest
+        crowd = (
+            widest < SEVERAL_WARPS
+        )  # a lane that saw no neighbour must not overwrite one that did
+        who[at[crowd]] = widest[crowd]
+        time[at] = m.clock
+
+    def _same_value(
+        self, m: Machine, line: int, memory: Any, at: Array, lanes: Array, value: Any, other: Array
+    ) -> None:
+        """Several lanes write one place in one instruction: harmless only with equal values."""
+        rows = m.spread(value)[: len(lanes)][lanes]
+        order = np.argsort(at, kind="stable")
+        same = at[order][1:] == at[order][:-1]
+        if not (same & (rows[order][1:] != rows[order][:-1])).any():
+            return
+        where = np.zeros(m.shape, bool)
+        where[: len(lanes)][lanes] = other
+        i = int(at[np.argmax(other)]) % self.time["read"].shape[1]
+        m.fault(
+            DataRace, line,
+            f"race on {memory.name}[{i}]: several threads write different values at once", where,
+        )  # fmt: skip
+
+    @staticmethod
+    def _describe(m: Machine, who: int, me: int) -> str:
+        if who < 0:
+            return "several other threads"
+        x, y, _ = m.block
+        t = who % m.padded
+        thread = (t % x, t // x % y, t // (x * y))
+        if who // m.padded == me // m.padded:
+            return f"thread {thread}"
+        return f"thread {thread} of block number {who // m.padded}"
