@@ -67,7 +67,7 @@ class Device:
 def devices() -> dict[str, Device]:
     """All devices by name and by short name (`T4`, `A100`, `H100`, ...)."""
     found: dict[str, Device] = {}
-    with (files("lmbook.gpu") / "devices.csv").open(encoding="utf-8", newline="") as f:
+    with (files("lmbook.gpu") / "devices.csv").open(encoding="utf-8") as f:
         for row in csv.DictReader(f):
             one = Device(
                 row["name"], row["arch"], int(row["multiprocessors"]), float(row["fp32_TFLOPS"]) * 1e12,

@@ -52,5 +52,9 @@ class UndefinedShuffle(KernelFault):
     """A warp function whose mask names lanes that are not there, or that reads from one."""
 
 
+class EndlessLoop(KernelFault):
+    """A loop that takes more rounds than `max_iterations`."""
+
+
 class UndefinedArithmetic(KernelFault):
     """An integer division by zero."""

@@ -31,9 +31,9 @@ class Kernel:
         k(grid, block, (x, y, n))           # on a GPU if `x` lives there, else simulated
         report = k.simulate(grid, block, (x, y, n), races=True)
 
-    `name` may be `name<16, float>` of a template. Arguments are checked against the signature: arrays must
-    be contiguous and of the pointer's type, numbers are cast. Raises `SubsetError` where the source is outside
-    the subset, `LaunchError` for a launch that no GPU takes, `KernelFault` for what is undefined on a GPU.
+    `name` may be `name<16, float>` of a template. Arguments are checked against the signature: arrays
+    must be contiguous and of the pointer's type, numbers are cast. Raises `SubsetError` where the source is
+    outside the subset, `LaunchError` for a launch that no GPU takes, `KernelFault` for what is undefined on a GPU.
     """
 
     def __init__(self, source: str, name: str) -> None:
@@ -51,7 +51,8 @@ class Kernel:
     ) -> Report | None:
         """Launch. Arrays of CuPy run on the GPU (None is returned), arrays of NumPy in the simulator."""
         if any(type(a).__module__.partition(".")[0] == "cupy" for a in args):
-            return self._on_gpu(grid, block, args, shared_mem)
+            self._on_gpu(grid, block, args, shared_mem)
+            return None
         return self.simulate(grid, block, args, shared_mem=shared_mem)
 
     # --- simulated
@@ -173,7 +174,7 @@ class Kernel:
             for (n, t), a in zip(self.parameters, args)
         ]
 
-    def _array(self, name: str, t: Pointer, a: Any, array: type) -> Any:
+    def _array(self, name: str, t: Pointer, a: Any, array: Any) -> Any:
         if not isinstance(a, array):
             raise TypeError(
                 f"{self.name}: {name} must be a {array.__module__} array, not {type(a).__name__}"
@@ -198,11 +199,8 @@ class Kernel:
 
     def _number(self, name: str, t: CType, a: Any) -> Any:
         assert isinstance(t, Scalar)
-        if (
-            np.ndim(a) != 0
-            or isinstance(a, str | bytes)
-            or getattr(a, "dtype", np.dtype(int)).kind not in "?iuf"
-        ):
+        kind = getattr(a, "dtype", np.dtype(int)).kind
+        if np.ndim(a) != 0 or isinstance(a, str | bytes) or kind not in "?iuf":
             raise TypeError(f"{self.name}: {name} is {t}: pass one number, not {type(a).__name__}")
         value = float(a) if isinstance(a, float | np.floating) else int(a)
         if not t.floating and int(value) != value:

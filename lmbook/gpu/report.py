@@ -134,4 +134,4 @@ def _number(x: float) -> str:
 def _requests(what: str, requests: int, per: float, efficiency: float) -> str:
     if not requests:
         return f"  global {what} none"
-    return f"  global {what} {requests:,} requests, {per:.2f} sectors each, {efficiency:.1%} of the bytes used"
+    return f"  global {what} {requests:,} requests, {per:.2f} sectors each, {efficiency:.1%} of bytes used"

@@ -11,11 +11,12 @@ import numpy as np
 
 from lmbook.gpu.errors import LaunchError, SubsetError
 from lmbook.gpu.simulator.counters import SECTOR, Counts
+from lmbook.gpu.simulator.declarations import Step
 from lmbook.gpu.simulator.machine import Machine, Triple
 from lmbook.gpu.simulator.memory import Address, Memory
 from lmbook.gpu.simulator.parser import parse
 from lmbook.gpu.simulator.races import Shadow
-from lmbook.gpu.simulator.statements import StatementCompiler, Step
+from lmbook.gpu.simulator.statements import StatementCompiler
 from lmbook.gpu.simulator.types import NAMES, VOID, CType, Pointer, Scalar, Vector
 from lmbook.gpu.simulator.values import Register, of_place
 

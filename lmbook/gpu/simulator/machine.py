@@ -99,9 +99,10 @@ class Machine:
         self.lines[line].barriers += self.mask.warps
         here = self.mask
         whole = here is self.live
+        some = np.ones(1, bool)
         if not whole:
             here_lanes, live = here.spread(), self.live.spread()
-            some = here_lanes.any(axis=1)
+            some = np.any(here_lanes, axis=1)
             missing = live & ~here_lanes & some[:, None]
             if missing.any():
                 b = int(np.argmax(missing.any(axis=1)))
@@ -149,6 +150,6 @@ class Machine:
 
 def _split(index: Array, dims: Triple) -> list[Any]:
     """x, y and z of a running index; a number where the dimension is 1."""
-    x, y, z = dims
+    x, y, _ = dims
     parts = (index % x, index // x % y, index // (x * y))
     return [p.astype(np.uint32) if n > 1 else np.uint32(0) for p, n in zip(parts, dims)]

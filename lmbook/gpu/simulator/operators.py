@@ -33,6 +33,7 @@ def binary(op: str, a: Expr, b: Expr, line: int) -> Expr:
         raise SubsetError(
             line, f"{a.type} {op} {b.type} does not exist in CUDA", "write it for .x, .y, .z, .w"
         )
+    left, right = a.type, b.type
     if HALF in (a.type, b.type) and a.type != b.type:
         raise SubsetError(
             line, f"{a.type} {op} {b.type} is ambiguous in CUDA", "convert with __half2float(...)"
@@ -41,7 +42,7 @@ def binary(op: str, a: Expr, b: Expr, line: int) -> Expr:
         t = promote(a.type)
         a, b = convert(a, t, line), convert(convert(b, promote(b.type), line), t, line)  # type: ignore[arg-type]
         return combine(t, SHIFT[op], a, b, 0)
-    t = usual(a.type, b.type)
+    t = usual(left, right)
     if t.floating and op in ("%", "&", "|", "^"):
         raise SubsetError(line, f"{op} does not exist for {t}", "use fmodf, or integers")
     a, b = convert(a, t, line), convert(b, t, line)

@@ -181,7 +181,9 @@ class Parser(ExpressionParser):
 
     def loop(self) -> s.Loop:
         line, word = self.token.line, self.take().text
-        start = test = step = None
+        start: s.Node | None = None
+        test: s.Node | None = None
+        step: s.Node | None = None
         if word == "do":
             body = self.statement()
             self.expect("while")
@@ -217,7 +219,7 @@ class Parser(ExpressionParser):
         self, type_: s.TypeName, shared: bool = False, dynamic: bool = False
     ) -> list[s.Declare]:
         """The names that follow a type up to the semicolon."""
-        found = []
+        found: list[s.Declare] = []
         while True:
             if found:
                 pointer, reference = self._declarator()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 SEVERAL_WARPS = -1
+KINDS = ("read", "write", "atomic")
 
 
 def several_of(warp: Array) -> Array:
@@ -33,8 +34,8 @@ class Shadow:
     def __init__(self, grains: int, shared: bool) -> None:
         self.shared = shared
         shape = (1, grains)
-        self.time = {k: np.full(shape, -1, np.int64) for k in ("read", "write", "atomic")}
-        self.who = {k: np.zeros(shape, np.int64) for k in ("read", "write", "atomic")}
+        self.time = {k: np.full(shape, -1, np.int64) for k in KINDS}
+        self.who = {k: np.zeros(shape, np.int64) for k in KINDS}
 
     def read(self, m: Machine, line: int, memory: Any, index: Array, size: int) -> None:
         for at, me, lanes in self._places(m, memory, index, size):
@@ -71,8 +72,8 @@ class Shadow:
             )  # fmt: skip
             if rows > len(self.time["read"]):
                 for table in (self.time, self.who):
-                    for k in table:
-                        table[k] = np.repeat(table[k], rows, axis=0)
+                    for kind in KINDS:
+                        table[kind] = np.repeat(table[kind], rows, axis=0)
         block_rows = rows if self.shared else m.blocks
         shape = (block_rows, m.padded)
         lanes = np.broadcast_to(m.mask.lanes, shape)

@@ -40,7 +40,7 @@ def sectors(mask: Mask, address: Array, touched: Array | None) -> int:
     sector = np.asarray(address) // SECTOR
     if sector.ndim == 0 or sector.shape[1] == 1:  # one address for a whole block, or for all
         if touched is not None:
-            alive = np.broadcast_to(mask.lanes, mask.shape).any(axis=1) if sector.ndim else None
+            alive = np.any(mask.spread(), axis=1) if sector.ndim else None
             touched[sector if alive is None else sector[:, 0][alive[: len(sector)]]] = True
         return mask.warps
     rows, copies = groups(mask, sector)
