@@ -4,6 +4,7 @@ from lmbook.gpu.devices import Device, Occupancy, device, devices, occupancy
 from lmbook.gpu.errors import (
     DataRace,
     DivergentBarrier,
+    EndlessLoop,
     KernelFault,
     LaunchError,
     OutOfBounds,
@@ -18,7 +19,7 @@ from lmbook.gpu.simulator.counters import Counts
 from lmbook.gpu.simulator.subset import functions
 
 __all__ = [
-    "Counts", "DataRace", "Device", "DivergentBarrier", "Kernel", "KernelFault", "LaunchError",
+    "Counts", "DataRace", "Device", "DivergentBarrier", "EndlessLoop", "Kernel", "KernelFault", "LaunchError",
     "Occupancy", "OutOfBounds", "Report", "Roofline", "SubsetError", "UndefinedArithmetic",
     "UndefinedShuffle", "UninitialisedRead", "device", "devices", "functions", "occupancy",
 ]  # fmt: skip

@@ -31,9 +31,9 @@ class Kernel:
         k(grid, block, (x, y, n))           # on a GPU if `x` lives there, else simulated
         report = k.simulate(grid, block, (x, y, n), races=True)
 
-    `name` may be `name<16, float>` of a template. Arguments are checked against the signature: arrays
-    must be contiguous and of the pointer's type, numbers are cast. Raises `SubsetError` where the source is
-    outside the subset, `LaunchError` for a launch that no GPU takes, `KernelFault` for what is undefined on a GPU.
+    `name` may be `name<16, float>` of a template. Arguments are checked against the signature: arrays must be
+    contiguous and of the pointer's type, numbers are cast. Raises `SubsetError` where the source is outside the
+    subset, `LaunchError` for a launch that no GPU takes, `KernelFault` for what is undefined on a GPU.
     """
 
     def __init__(self, source: str, name: str) -> None:
@@ -200,7 +200,7 @@ class Kernel:
     def _number(self, name: str, t: CType, a: Any) -> Any:
         assert isinstance(t, Scalar)
         kind = getattr(a, "dtype", np.dtype(int)).kind
-        if np.ndim(a) != 0 or isinstance(a, str | bytes) or kind not in "?iuf":
+        if np.ndim(a) != 0 or isinstance(a, str | bytes) or kind not in "biuf":
             raise TypeError(f"{self.name}: {name} is {t}: pass one number, not {type(a).__name__}")
         value = float(a) if isinstance(a, float | np.floating) else int(a)
         if not t.floating and int(value) != value:

@@ -119,7 +119,11 @@ class ExpressionCompiler:
         return constant(t, value)
 
     def on_name(self, node: syntax.Name) -> Expr:
-        return self.lookup(node.text, node.line)
+        e = self.lookup(node.text, node.line)
+        if isinstance(e.place, Register):  # the same variable, used at this line
+            place = Register(e.type, e.place.slot, node.text, node.line)
+            return of_place(place, pure=True)
+        return e
 
     def on_comma(self, node: syntax.Comma) -> Expr:
         first, second = self.expression(node.first, used=False), self.value(node.second)
@@ -344,6 +348,3 @@ def within(m: Machine, line: int, i: Any, dim: int) -> None:
     if bad.any():
         n = int(m.spread(i)[m.spread(bad)][0])
         m.fault(OutOfBounds, line, f"index {n} of a dimension of {dim}", bad)
-
-
-__all__ = ["ExpressionCompiler", "Register"]

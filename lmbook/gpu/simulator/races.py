@@ -17,6 +17,11 @@ SEVERAL_WARPS = -1
 KINDS = ("read", "write", "atomic")
 
 
+def warp_of(who: Array) -> Array:
+    """The warp of a thread, or of several threads of one; -1 for several warps."""
+    return np.where(who >= 0, who // WARP, np.where(who == SEVERAL_WARPS, -1, -2 - who))
+
+
 def several_of(warp: Array) -> Array:
     """Stands for several threads of one warp."""
     return -2 - warp
@@ -38,31 +43,37 @@ class Shadow:
         self.who = {k: np.zeros(shape, np.int64) for k in KINDS}
 
     def read(self, m: Machine, line: int, memory: Any, index: Array, size: int) -> None:
-        for at, me, lanes in self._places(m, memory, index, size):
-            self._conflict(m, line, memory, at, me, lanes, "write", "reads what {} wrote")
-            self._conflict(m, line, memory, at, me, lanes, "atomic", "reads what {} updates")
-            self._note_read(m, at, me)
+        for at, me, block, lanes in self._places(m, memory, index, size):
+            self._conflict(m, line, memory, at, me, block, lanes, "write", "reads what {} wrote")
+            self._conflict(m, line, memory, at, me, block, lanes, "atomic", "reads what {} updates")
+            self._note_read(m, at, me, block)
 
     def write(
         self, m: Machine, line: int, memory: Any, index: Array, size: int, value: Any
     ) -> None:
-        for at, me, lanes in self._places(m, memory, index, size):
-            self._conflict(m, line, memory, at, me, lanes, "write", "writes what {} wrote")
-            self._conflict(m, line, memory, at, me, lanes, "read", "writes what {} reads")
-            self._conflict(m, line, memory, at, me, lanes, "atomic", "writes what {} updates")
+        for at, me, block, lanes in self._places(m, memory, index, size):
+            self._conflict(m, line, memory, at, me, block, lanes, "write", "writes what {} wrote")
+            self._conflict(m, line, memory, at, me, block, lanes, "read", "writes what {} reads")
+            self._conflict(
+                m, line, memory, at, me, block, lanes, "atomic", "writes what {} updates"
+            )
             self._note(m, "write", at, me)
             other = self.who["write"].reshape(-1)[at] != me
             if other.any() and not isinstance(value, list):
                 self._same_value(m, line, memory, at, lanes, value, other)
 
     def atomic(self, m: Machine, line: int, memory: Any, index: Array, size: int) -> None:
-        for at, me, lanes in self._places(m, memory, index, size):
-            self._conflict(m, line, memory, at, me, lanes, "write", "updates what {} wrote")
-            self._conflict(m, line, memory, at, me, lanes, "read", "updates what {} reads")
+        for at, me, block, lanes in self._places(m, memory, index, size):
+            self._conflict(m, line, memory, at, me, block, lanes, "write", "updates what {} wrote")
+            self._conflict(m, line, memory, at, me, block, lanes, "read", "updates what {} reads")
             self._note(m, "atomic", at, me)
 
     def _places(self, m: Machine, memory: Any, index: Array, size: int) -> Any:
-        """For each grain of an access: flat places, threads and (rows, threads) of the lanes at work."""
+        """For each grain of an access: flat places, threads, blocks, and (rows, threads) of the lanes at work.
+
+        In shared memory a thread is known by its number in the block, since each block has its own row;
+        in global memory by its number in the grid.
+        """
         m.clock += 1
         rows = 1
         if self.shared:
@@ -77,21 +88,23 @@ class Shadow:
         block_rows = rows if self.shared else m.blocks
         shape = (block_rows, m.padded)
         lanes = np.broadcast_to(m.mask.lanes, shape)
-        block = m.first_block + np.arange(block_rows)[:, None]
-        me = (block * m.padded + np.arange(m.padded))[lanes]
+        block = np.broadcast_to(np.arange(block_rows)[:, None], shape)[lanes]
+        me = np.broadcast_to(np.arange(m.padded), shape)[lanes]
+        if not self.shared:
+            me = me + (m.first_block + block) * m.padded
         row = (np.arange(rows) * self.time["read"].shape[1])[:, None]
         count = max(1, size // memory.grain)
         start = index * count if size >= memory.grain else index * size // memory.grain
         for k in range(count):
-            yield np.broadcast_to(start + k + row, shape)[lanes], me, lanes
+            yield np.broadcast_to(start + k + row, shape)[lanes], me, block, lanes
 
     def _conflict(
-        self, m: Machine, line: int, memory: Any, at: Array, me: Array, lanes: Array, kind: str,
-        what: str,
+        self, m: Machine, line: int, memory: Any, at: Array, me: Array, block: Array, lanes: Array,
+        kind: str, what: str,
     ) -> None:  # fmt: skip
         who = self.who[kind].reshape(-1)[at]
         time = self.time[kind].reshape(-1)[at]
-        bad = (time > self._ordered_until(m, who, me)) & (who != me)
+        bad = (time > self._ordered_until(m, who, me, block)) & (who != me)
         if not bad.any():
             return
         i = int(np.argmax(bad))
@@ -108,35 +121,29 @@ class Shadow:
             DataRace, line, f"race on {memory.name}[{int(at[i]) % grains}]: {problem}; {cure}", full
         )
 
-    @staticmethod
-    def _ordered_until(m: Machine, who: Array, me: Array) -> Array:
+    def _ordered_until(self, m: Machine, who: Array, me: Array, block: Array) -> Array:
         """Time up to which what `who` did lies behind a barrier for `me`."""
-        warp = np.where(who >= 0, who // WARP, np.where(who == SEVERAL_WARPS, -1, -2 - who))
-        mine = me // WARP
-        block = me // m.padded - m.first_block
-        same_block = (warp == -1) | (warp // (m.padded // WARP) == me // m.padded)
-        sync = m.block_sync[block if len(m.block_sync) > 1 else np.zeros_like(block)]
-        b = block if len(m.warp_sync) > 1 else np.zeros_like(block)
-        own = m.warp_sync[b, mine % (m.padded // WARP)]
-        until = np.where(same_block, sync, -1)
+        warps = m.padded // WARP
+        warp, mine = warp_of(who), me // WARP
+        same_block = np.ones(len(me), bool)
+        if not self.shared:
+            same_block = (warp == -1) | (warp // warps == mine // warps)
+        until = np.where(same_block, _at(m.block_sync, block), -1)
+        own = m.warp_sync[block if len(m.warp_sync) > 1 else 0, mine % warps]
         until = np.where(warp == mine, np.maximum(until, own), until)
-        if m.fenced:
-            until = np.where(same_block, until, m.clock)
-        return until
+        return np.where(same_block, until, m.clock) if m.fenced else until
 
     def _note(self, m: Machine, kind: str, at: Array, me: Array) -> None:
         self.time[kind].reshape(-1)[at] = m.clock
         self.who[kind].reshape(-1)[at] = me
 
-    def _note_read(self, m: Machine, at: Array, me: Array) -> None:
+    def _note_read(self, m: Machine, at: Array, me: Array, block: Array) -> None:
         """Remember readers: one thread, several of one warp, or several warps."""
         time, who = self.time["read"].reshape(-1), self.who["read"].reshape(-1)
-        block = me // m.padded - m.first_block
-        sync = m.block_sync[block if len(m.block_sync) > 1 else np.zeros_like(block)]
-        open_ = time[at] > (sync if self.shared else -1)
+        open_ = time[at] > (_at(m.block_sync, block) if self.shared else -1)
         old = np.where(open_, who[at], me)
         warp = me // WARP
-        old_warp = np.where(old >= 0, old // WARP, np.where(old == SEVERAL_WARPS, -1, -2 - old))
+        old_warp = warp_of(old)
         new = np.where(old == me, me, np.where(old_warp == warp, several_of(warp), SEVERAL_WARPS))
         who[at] = me
         shared_place = who[at] != me
@@ -172,13 +179,17 @@ class Shadow:
             f"race on {memory.name}[{i}]: several threads write different values at once", where,
         )  # fmt: skip
 
-    @staticmethod
-    def _describe(m: Machine, who: int, me: int) -> str:
+    def _describe(self, m: Machine, who: int, me: int) -> str:
         if who < 0:
             return "several other threads"
         x, y, _ = m.block
         t = who % m.padded
         thread = (t % x, t // x % y, t // (x * y))
-        if who // m.padded == me // m.padded:
+        if self.shared or who // m.padded == me // m.padded:
             return f"thread {thread}"
         return f"thread {thread} of block number {who // m.padded}"
+
+
+def _at(sync: Array, block: Array) -> Array:
+    """A time for each access, from one for all blocks or one for each."""
+    return sync[block] if len(sync) > 1 else np.broadcast_to(sync, block.shape)

@@ -115,7 +115,7 @@ UNSIGNED = {INT8: UINT8, INT16: UINT16, INT: UINT, LONG: ULONG}
 
 def promote(t: Scalar) -> Scalar:
     """Integers narrower than `int` become `int`."""
-    return INT if t.dtype.kind in "?iu" and t.size < 4 else t
+    return INT if t.dtype.kind in "biu" and t.size < 4 else t
 
 
 def usual(a: Scalar, b: Scalar) -> Scalar:

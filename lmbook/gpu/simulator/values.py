@@ -120,12 +120,18 @@ class Component(Place):
 
     def set(self, m: Machine, where: Any, value: Any) -> None:
         if isinstance(self.base, Register) and m.registers[self.base.slot] is None:
-            assert isinstance(self.base.type, Vector)
-            zero = self.base.type.of.dtype.type(0)
-            m.registers[self.base.slot] = [zero] * self.base.type.lanes
+            m.registers[self.base.slot] = self._blank()
+        if isinstance(where, Address) and isinstance(where.memory, list):
+            where.memory[:] = [self._blank() if v is None else v for v in where.memory]
         parts = list(self.base.get(m, where))
         parts[self.number] = value
         self.base.set(m, where, parts)
+
+    def _blank(self) -> list[Any]:
+        """A vector of which no component has been given yet."""
+        assert isinstance(self.base.type, Vector)
+        nothing = np.nan if self.base.type.of.floating else 0
+        return [self.base.type.of.dtype.type(nothing)] * self.base.type.lanes
 
 
 class Bound(Place):
