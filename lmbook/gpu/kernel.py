@@ -32,8 +32,8 @@ class Kernel:
         report = k.simulate(grid, block, (x, y, n), races=True)
 
     `name` may be `name<16, float>` of a template. Arguments are checked against the signature: arrays must be
-    contiguous and of the pointer's type, numbers are cast. Raises `SubsetError` where the source is outside the
-    subset, `LaunchError` for a launch that no GPU takes, `KernelFault` for what is undefined on a GPU.
+    contiguous and of the pointer's type, numbers are cast. Raises `SubsetError` where the source is outside
+    the subset, `LaunchError` for a launch that no GPU takes, `KernelFault` for what is undefined on a GPU.
     """
 
     def __init__(self, source: str, name: str) -> None:

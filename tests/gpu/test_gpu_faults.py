@@ -134,16 +134,17 @@ def test_races(name: str) -> None:
 
 
 QUIET = {
-    "barriers": "__shared__ float s[64];\nfor (int j = 0; j < 3; ++j) {\n s[threadIdx.x] = j;\n __syncthreads();\n"
+    "barriers": "__shared__ float s[64];\nfor (int j = 0; j < 3; ++j) {\n s[threadIdx.x] = j;\n"
+                " __syncthreads();\n"
                 "float v = s[63 - threadIdx.x];\n __syncthreads();\n}",
     "one warp with __syncwarp": "__shared__ float s[64];\ns[threadIdx.x] = 1.0f;\n__syncwarp();\n"
                                 "float v = s[threadIdx.x ^ 1];\n__syncwarp();\ns[threadIdx.x] = v;",
     "equal values": "__shared__ float s[1];\ns[0] = 1.0f;",
     "own place": "__shared__ float s[64];\ns[threadIdx.x] = 1.0f;\ns[threadIdx.x] += 2.0f;",
-    "atomics": "__shared__ int s[1];\nif (threadIdx.x == 0) s[0] = 0;\n__syncthreads();\natomicAdd(&s[0], 1);\n"
-               "__syncthreads();\nfloat v = s[0];",
-    "blocks that leave early": "if (blockIdx.x == 1) return;\n__shared__ float s[64];\ns[threadIdx.x] = 1.0f;\n"
-                               "__syncthreads();\nfloat v = s[63 - threadIdx.x];",
+    "atomics": "__shared__ int s[1];\nif (threadIdx.x == 0) s[0] = 0;\n__syncthreads();\n"
+               "atomicAdd(&s[0], 1);\n__syncthreads();\nfloat v = s[0];",
+    "blocks that leave early": "if (blockIdx.x == 1) return;\n__shared__ float s[64];\n"
+                               "s[threadIdx.x] = 1.0f;\n__syncthreads();\nfloat v = s[63 - threadIdx.x];",
     "threads that returned": "if (threadIdx.x >= 40) return;\n__syncthreads();",
     "global atomics": "atomicAdd(&out[0], 1.0f);",
 }  # fmt: skip

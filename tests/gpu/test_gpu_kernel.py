@@ -37,11 +37,11 @@ def test_arguments_are_checked_against_the_signature(kernel: gpu.Kernel) -> None
     x, y = arrays()
     with pytest.raises(TypeError, match=r"axpy\(const float\* x, .*takes 4 arguments, not 3"):
         kernel(4, 32, (x, y, 2))
-    with pytest.raises(DTypeError, match="x is const float.*must be float32, not float64"):
+    with pytest.raises(DTypeError, match=r"x is const float.*must be float32, not float64"):
         kernel(4, 32, (x.astype(float), y, 2, 100))
-    with pytest.raises(ShapeError, match="y of shape .50,. is not contiguous"):
+    with pytest.raises(ShapeError, match=r"y of shape .50,. is not contiguous"):
         kernel(4, 32, (x, y[::2], 2, 50))
-    with pytest.raises(TypeError, match="n is int, so 2.5 would lose"):
+    with pytest.raises(TypeError, match=r"n is int, so 2.5 would lose"):
         kernel(4, 32, (x, y, 2, 2.5))
     with pytest.raises(OverflowError, match="cannot hold"):
         kernel(4, 32, (x, y, 2, 2**31))
@@ -70,7 +70,7 @@ def test_launches_that_no_gpu_takes(kernel: gpu.Kernel) -> None:
         kernel(4, 32, args, shared_mem=16)
     large = gpu.Kernel("__global__ void k() { __shared__ float s[13000]; s[0] = 1.0f; }", "k")
     with pytest.raises(
-        gpu.LaunchError, match="52000 . 0 bytes of shared memory; a block has 49152"
+        gpu.LaunchError, match=r"52000 . 0 bytes of shared memory; a block has 49152"
     ):
         large(1, 1, ())
     bounded = gpu.Kernel("__global__ void __launch_bounds__(64) k() {}", "k")

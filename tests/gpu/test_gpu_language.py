@@ -117,7 +117,8 @@ STATEMENTS = {
     "steps": ("int a = i; int b = a++ + ++a; a--; --a; out[i] = 1000 * a + b;", 1000 * LANES + 2 * LANES + 2),
     "comma": ("int a, b; for (a = 0, b = 10; a < b; a++, b -= 2) ; out[i] = 10 * a + b;", np.full(64, 42)),
     "compound": (
-        "int a = i; a += 3; a *= 2; a -= 1; a <<= 2; a |= 1; a ^= 3; a >>= 1; a %= 50; a &= 63; a /= 3; out[i] = a;",
+        "int a = i; a += 3; a *= 2; a -= 1; a <<= 2; a |= 1; a ^= 3; a >>= 1; a %= 50; a &= 63;"
+        "a /= 3; out[i] = a;",
         [(((((v + 3) * 2 - 1) << 2 | 1) ^ 3) >> 1) % 50 // 3 for v in range(64)],
     ),
     "shadowed names": ("int a = 1; { int a = 2; a++; } if (i) { int a = 9; a++; } out[i] = a;", np.ones(64)),
@@ -128,7 +129,8 @@ STATEMENTS = {
     ),
     "several declarators": ("int a = 1, b[2] = {4, 5}, c = b[1]; out[i] = a + b[0] + c;", np.full(64, 10)),
     "arrays in registers": (
-        "int a[3][2] = {0}; for (int j = 0; j < 6; ++j) a[j / 2][j % 2] += j * i; out[i] = a[2][1] + a[1][0];",
+        "int a[3][2] = {0}; for (int j = 0; j < 6; ++j) a[j / 2][j % 2] += j * i;"
+        "out[i] = a[2][1] + a[1][0];",
         7 * LANES,
     ),
     "dynamic index of a local array": (
@@ -142,7 +144,8 @@ STATEMENTS = {
     "vector under a mask": ("int2 v = {1, 2}; if (i > 9) { v.x = i; v.y = 0; } out[i] = v.x + v.y;",
                             np.where(LANES > 9, LANES, 3)),
     "array of vectors": (
-        "int2 v[2]; for (int j = 0; j < 2; ++j) { v[j].x = i; v[j].y = j; } out[i] = v[0].x + v[1].y + v[1].x;",
+        "int2 v[2]; for (int j = 0; j < 2; ++j) { v[j].x = i; v[j].y = j; }"
+        "out[i] = v[0].x + v[1].y + v[1].x;",
         2 * LANES + 1,
     ),
     "pointers": (
@@ -314,7 +317,8 @@ def test_dynamic_shared_memory_and_pointer_casts(rng: np.random.Generator) -> No
 
 def test_half_and_bytes(rng: np.random.Generator) -> None:
     source = """#include <cuda_fp16.h>
-extern "C" __global__ void k(const __half* h, const signed char* b, const unsigned char* u, __half* out, float* f) {
+extern "C" __global__ void k(const __half* h, const signed char* b, const unsigned char* u, __half* out,
+                             float* f) {
   int i = threadIdx.x;
   __half two = __float2half(2.0f);
   out[i] = __hadd(h[i] * two, __float2half(1.0f));

@@ -32,7 +32,7 @@ def attention_reference(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> tuple[np
 
 attention = Rung(
     "attention", "Attention: scores that never reach memory", attention_reference,
-    lambda rng, size: tuple(normal(rng, *size, D) for _ in range(3)), ((1, 1), (2, 33), (1, 70)), 1e-4,
+    lambda rng, size: tuple(normal(rng, *size, D) for _ in range(3)), ((1, 1), (1, 40), (2, 70)), 1e-4,
 )  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def backward_reference(
 
 attention_backward = Rung(
     "attention", "Attention backwards: the scores once more", backward_reference,
-    lambda rng, size: tuple(normal(rng, *size, D) for _ in range(4)), ((1, 1), (2, 33), (1, 70)), 1e-4,
+    lambda rng, size: tuple(normal(rng, *size, D) for _ in range(4)), ((1, 1), (1, 40), (2, 70)), 1e-4,
 )  # fmt: skip
 
 

@@ -105,7 +105,10 @@ class AdamW(NamedTuple):
         return 1 - self.beta1**self.step, 1 - self.beta2**self.step
 
 
-def adamw_reference(p: Array, g: Array, m: Array, v: Array, o: AdamW = AdamW()) -> tuple[Any, ...]:
+SETTINGS = AdamW()
+
+
+def adamw_reference(p: Array, g: Array, m: Array, v: Array, o: AdamW = SETTINGS) -> tuple[Any, ...]:
     """Parameter and moments after a step, in float64."""
     p, g, m, v = (a.astype(np.float64) for a in (p, g, m, v))
     m = o.beta1 * m + (1 - o.beta1) * g
@@ -122,7 +125,7 @@ adamw = Rung(
 
 
 @adamw.version("adamw1_separate")
-def _adamw_separate(p: Array, g: Array, m: Array, v: Array, o: AdamW = AdamW()) -> Plan:
+def _adamw_separate(p: Array, g: Array, m: Array, v: Array, o: AdamW = SETTINGS) -> Plan:
     p, m, v = p.copy(), m.copy(), v.copy()
     n, grid = p.size, blocks(p.size, THREADS)
     step = (p, m, v, n, o.lr, o.eps, o.weight_decay, *o.corrections)
@@ -144,10 +147,10 @@ def _adamw(name: str, per: int, p: Array, g: Array, m: Array, v: Array, o: AdamW
 
 
 @adamw.version("adamw2_fused")
-def _adamw_fused(p: Array, g: Array, m: Array, v: Array, o: AdamW = AdamW()) -> Plan:
+def _adamw_fused(p: Array, g: Array, m: Array, v: Array, o: AdamW = SETTINGS) -> Plan:
     return _adamw("adamw2_fused", 1, p, g, m, v, o)
 
 
 @adamw.version("adamw3_float4")
-def _adamw_float4(p: Array, g: Array, m: Array, v: Array, o: AdamW = AdamW()) -> Plan:
+def _adamw_float4(p: Array, g: Array, m: Array, v: Array, o: AdamW = SETTINGS) -> Plan:
     return _adamw("adamw3_float4", 4, p, g, m, v, o)

@@ -18,7 +18,7 @@ THREADS = 256
 reduction = Rung(
     "reduction", "Sum: divergence, banks and shuffles",
     lambda x: (np.array([x.sum(dtype=np.float64)]),), lambda rng, n: (normal(rng, n),),
-    (1, 255, 1000, 3000), 1e-3,
+    (1, 255, 1000, 3000), 1e-4,
 )  # fmt: skip
 
 
@@ -43,7 +43,7 @@ def softmax_reference(x: np.ndarray) -> tuple[np.ndarray]:
 
 softmax = Rung(
     "softmax", "Softmax: rows and warps", softmax_reference,
-    lambda rng, size: (3 * normal(rng, *size),), ((1, 1), (5, 33), (131, 70), (3, 1000)),
+    lambda rng, size: (3 * normal(rng, *size),), ((1, 1), (5, 33), (131, 70), (3, 600)),
 )  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def layer_norm_reference(x: Array, weight: Array, bias: Array, eps: float = 1e-5
 layer_norm = Rung(
     "layer_norm", "Layer normalisation: read the row once", layer_norm_reference,
     lambda rng, size: (normal(rng, *size) + 2, normal(rng, size[1]), normal(rng, size[1])),
-    ((1, 2), (5, 33), (130, 70), (3, 1000)), 1e-4,
+    ((1, 2), (5, 33), (130, 70), (3, 300)), 1e-4,
 )  # fmt: skip
 
 
@@ -137,7 +137,7 @@ def _embedding_sorted(ids: Array, dy: Array, vocabulary: int) -> Plan:
 
 scan = Rung(
     "scan", "Prefix sums: work against rounds", lambda x: (np.cumsum(x, dtype=np.float64),),
-    lambda rng, n: (normal(rng, n),), (1, 256, 1000, 9000), 1e-3,
+    lambda rng, n: (normal(rng, n),), (1, 256, 1000, 9000), 1e-4,
 )  # fmt: skip
 
 

@@ -157,6 +157,11 @@ def _bind(
             data = a.reshape(-1).view(np.uint8)[None]
             memories[key] = Memory(name, "global", data, grain, misalignment(a))
         memory = memories[key]
+        if memory.base % t.to.size:
+            raise LaunchError(
+                f"{program.name}: {name} starts {memory.base} bytes into its allocation, but {t} needs a "
+                f"multiple of {t.to.size}: pass a copy"
+            )
         if races and not t.const and memory.shadow is None:
             memory.shadow = Shadow(max(1, memory.bytes // memory.grain), shared=False)
         values.append(Address(memory, np.intp(0)))

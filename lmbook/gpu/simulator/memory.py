@@ -60,6 +60,11 @@ class Memory:
                 lanes = np.broadcast_to(mask.lanes[0], m.padded)
                 view[:, where[lanes]] = value[:, lanes]
             return
+        if self.space == "shared" and index.ndim == 2 and len(index) == mask.lanes.shape[1] == 1:
+            rows = np.flatnonzero(mask.lanes[:, 0])  # whole blocks work or rest
+            value = np.broadcast_to(value, (len(view), m.padded))
+            view[rows[:, None], np.broadcast_to(index[0], m.padded)] = value[rows]
+            return
         if self.space == "shared":
             index = index + _rows(view)
         flat = view.reshape(-1)

@@ -69,7 +69,7 @@ class Shadow:
             self._note(m, "atomic", at, me)
 
     def _places(self, m: Machine, memory: Any, index: Array, size: int) -> Any:
-        """For each grain of an access: flat places, threads, blocks, and (rows, threads) of the lanes at work.
+        """For each grain of an access: flat places, threads, blocks, and the lanes at work.
 
         In shared memory a thread is known by its number in the block, since each block has its own row;
         in global memory by its number in the grid.

@@ -21,6 +21,10 @@ def groups(mask: Mask, x: Array, width: int = WARP) -> tuple[Array, int]:
     blocks, threads = mask.shape
     if mask.full:
         return x.reshape(-1, width), blocks // len(x)
+    if mask.lanes.shape[1] == 1:  # whole blocks work or rest
+        if len(x) == 1:
+            return x.reshape(-1, width), mask.count // threads
+        return x[np.broadcast_to(mask.lanes[:, 0], len(x))].reshape(-1, width), 1
     rows = max(len(x), len(mask.lanes))
     lanes = np.broadcast_to(mask.lanes, (rows, threads)).reshape(-1, width)
     x = np.broadcast_to(x, (rows, threads)).reshape(-1, width)
