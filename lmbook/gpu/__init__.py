@@ -14,12 +14,14 @@ from lmbook.gpu.errors import (
     UninitialisedRead,
 )
 from lmbook.gpu.kernel import Kernel
+from lmbook.gpu.nvrtc import ARCHITECTURES, Compiled, CompileError
 from lmbook.gpu.report import Report, Roofline
 from lmbook.gpu.simulator.counters import Counts
 from lmbook.gpu.simulator.subset import functions
 
 __all__ = [
-    "Counts", "DataRace", "Device", "DivergentBarrier", "EndlessLoop", "Kernel", "KernelFault", "LaunchError",
+    "ARCHITECTURES", "CompileError", "Compiled", "Counts",
+    "DataRace", "Device", "DivergentBarrier", "EndlessLoop", "Kernel", "KernelFault", "LaunchError",
     "Occupancy", "OutOfBounds", "Report", "Roofline", "SubsetError", "UndefinedArithmetic",
     "UndefinedShuffle", "UninitialisedRead", "device", "devices", "functions", "occupancy",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ import numpy as np
 from lmbook.backend.errors import DTypeError, ShapeError, require
 from lmbook.gpu.devices import STATIC_SHARED, Device, Occupancy, occupancy
 from lmbook.gpu.errors import LaunchError
+from lmbook.gpu.nvrtc import PRELUDE, Compiled, compile_kernel
 from lmbook.gpu.report import Report, Roofline
 from lmbook.gpu.simulator.launch import MAX_ITERATIONS, Program, build, holds, launch, triple
 from lmbook.gpu.simulator.machine import Triple
@@ -20,8 +21,6 @@ from lmbook.gpu.simulator.types import CType, Pointer, Scalar, Vector
 Size = int | Sequence[int]
 _GRID = (2**31 - 1, 65535, 65535)
 _BLOCK = (1024, 1024, 64)
-PRELUDE = "#ifndef INFINITY\n#define INFINITY __int_as_float(0x7f800000)\n#endif\n#line 1\n"
-"""What NVIDIA's run-time compiler lacks; the line numbers stay those of the source."""
 
 
 class Kernel:
@@ -75,6 +74,13 @@ class Kernel:
             self.name, self.program.source, g, b, result.lines, result.traffic, result.shared_bytes
         )
         return self.last
+
+    def compile(self, arch: str = "sm_80") -> Compiled:
+        """Compile by NVIDIA's compiler for an architecture: registers, spills, shared memory, PTX.
+
+        Needs no GPU. Raises `MissingDependency` without the compiler, `CompileError` for what it refuses.
+        """
+        return compile_kernel(self.source, self.name, arch)
 
     def occupancy(
         self, device: str | Device, registers: int, block: Size = 256, shared_mem: int = 0

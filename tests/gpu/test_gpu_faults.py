@@ -111,7 +111,7 @@ RACES = {
         "if (s[0] > 0) out[0] = 1.0f;", 6, "reads what .* updates",
     ),
     "two blocks write one place": (
-        "if (threadIdx.x == 0)\n  out[0] = blockIdx.x;\n", 3, r"race on out\[0\]: several threads write different",
+        "if (threadIdx.x == 0)\n  out[0] = blockIdx.x;\n", 3, r"race on out\[0\]: several threads write",
     ),
     "a block reads what another writes": (
         "if (threadIdx.x == 0) out[blockIdx.x] = 1.0f;\n__syncthreads();\nfloat v = out[1 - blockIdx.x];", 4,
@@ -158,6 +158,8 @@ def test_no_race_where_there_is_none(name: str) -> None:
 REFUSED = {
     "switch (n) { case 1: break; }": "`switch` is outside the subset: write if / else if",
     "goto end;": "use loops",
+    "long v = 1;": "write int or long long",
+    "int8_t v = 1;": "`int8_t` is outside the subset: write signed char",
     "struct P { int a; };": "use arrays",
     "auto v = 1;": "write the type",
     "printf(0);": "store what you want to see",

@@ -99,7 +99,7 @@ class Rung:
     def run(self, version: str, *inputs: Any, races: bool = False) -> Outcome:
         """Carry out a version: simulated on NumPy arrays, on the GPU for CuPy's."""
         plan = self.plan(version, *inputs)
-        reports = []
+        reports: list[Report | None] = []
         for launch in plan.launches:
             k = self.kernel(launch.kernel)
             if races:

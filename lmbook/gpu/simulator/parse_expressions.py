@@ -35,6 +35,14 @@ REFUSED = {
     "dim3": "grid and block are arguments of the launch",
     "try": "kernels have no exceptions",
     "throw": "kernels have no exceptions",
+    "int8_t": "write signed char",  # these names need a header that the run-time compiler lacks
+    "uint8_t": "write unsigned char",
+    "int16_t": "write short",
+    "uint16_t": "write unsigned short",
+    "int32_t": "write int",
+    "uint32_t": "write unsigned int",
+    "int64_t": "write long long",
+    "uint64_t": "write unsigned long long",
 }
 
 
@@ -43,7 +51,10 @@ class ExpressionParser:
 
     def __init__(self, tokens: list[Token]) -> None:
         self.tokens, self.at = tokens, 0
-        self.types: set[str] = set(NAMES)  # and the type parameters of the template being read
+        self.types: set[str] = {
+            *NAMES,
+            "long",
+        }  # and the type parameters of the template being read
         self.templates: set[str] = set()  # functions whose name may be followed by `<`
 
     # --- tokens
@@ -107,7 +118,7 @@ class ExpressionParser:
         if not words:
             raise SubsetError(self.token.line, f"{self.token.text!r} is not a type of the subset")
         pointer, reference = self._declarator()
-        return s.TypeName(_one_word(words), const, pointer, reference)
+        return s.TypeName(_one_word(words, self.token.line), const, pointer, reference)
 
     def _declarator(self) -> tuple[bool, bool]:
         pointer = reference = False
@@ -237,12 +248,14 @@ class ExpressionParser:
         return e
 
 
-def _one_word(words: list[str]) -> str:
+def _one_word(words: list[str], line: int) -> str:
     """`unsigned long long int` and the like as one name of `types.NAMES`."""
-    if len(words) == 1:
-        return words[0]
+    if words.count("long") == 1:
+        raise SubsetError(
+            line, "`long` has 32 bits on Windows, 64 on Linux", "write int or long long"
+        )
     rest = [w for w in words if w not in ("int", "signed", "unsigned")]
-    base = rest[0] if rest else "int"
+    base = " ".join(rest) or "int"
     if "unsigned" not in words:
         return base
-    return {"char": "uint8_t", "short": "uint16_t", "int": "uint32_t", "long": "uint64_t"}[base]
+    return "unsigned" if base == "int" else f"unsigned {base}"

@@ -97,12 +97,12 @@ HALF, FLOAT, DOUBLE = _scalar("__half", "f2"), _scalar("float", "f4"), _scalar("
 VOID = Void()
 
 NAMES: dict[str, CType] = {
-    "void": VOID, "bool": BOOL, "char": INT8, "int8_t": INT8, "uint8_t": UINT8, "short": INT16,
-    "int16_t": INT16, "uint16_t": UINT16, "int": INT, "int32_t": INT, "uint32_t": UINT,
-    "unsigned": UINT, "signed": INT, "long": LONG, "int64_t": LONG, "uint64_t": ULONG,
-    "size_t": ULONG, "half": HALF, "__half": HALF, "float": FLOAT, "double": DOUBLE,
+    "void": VOID, "bool": BOOL, "char": INT8, "unsigned char": UINT8, "short": INT16,
+    "unsigned short": UINT16, "int": INT, "unsigned": UINT, "signed": INT, "long long": LONG,
+    "unsigned long long": ULONG, "size_t": ULONG, "half": HALF, "__half": HALF, "float": FLOAT,
+    "double": DOUBLE,
 }  # fmt: skip
-"""Type names of one word. `long` has 64 bits, as with NVRTC on Linux."""
+"""Types by name. `long` is left out, since its size differs between systems."""
 
 for _of, _stem in ((FLOAT, "float"), (INT, "int"), (UINT, "uint"), (DOUBLE, "double"),
                    (INT8, "char"), (UINT8, "uchar"), (INT16, "short"), (HALF, "half")):  # fmt: skip
