@@ -7,7 +7,9 @@ extern "C" __global__ void adamw1_first(float* m, const float* g, int n, float b
 // 1b. the second moment,
 extern "C" __global__ void adamw1_second(float* v, const float* g, int n, float beta2) {
   int i = blockIdx.x * blockDim.x + threadIdx.x;
-  if (i < n) v[i] = beta2 * v[i] + (1.0f - beta2) * g[i] * g[i];
+  if (i >= n) return;
+  float gi = g[i];
+  v[i] = beta2 * v[i] + (1.0f - beta2) * gi * gi;
 }
 
 // 1c. and the step: 40 bytes a parameter in all.
@@ -15,8 +17,8 @@ extern "C" __global__ void adamw1_step(float* p, const float* m, const float* v,
                                        float decay, float correct1, float correct2) {
   int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= n) return;
-  float update = (m[i] / correct1) / (sqrtf(v[i] / correct2) + eps);
-  p[i] = p[i] - lr * (update + decay * p[i]);
+  float pi = p[i], update = (m[i] / correct1) / (sqrtf(v[i] / correct2) + eps);
+  p[i] = pi - lr * (update + decay * pi);
 }
 
 __device__ float adamw_one(float p, float g, float& m, float& v, float lr, float beta1, float beta2, float eps,

@@ -52,8 +52,9 @@ extern "C" __global__ void layer_norm3_staged(const float* x, const float* weigh
   __shared__ float partial[THREADS / 32];
   float sum = 0.0f;
   for (int j = threadIdx.x; j < n; j += THREADS) {
-    row[j] = x[blockIdx.x * n + j];
-    sum += row[j];
+    float v = x[blockIdx.x * n + j];
+    row[j] = v;
+    sum += v;
   }
   float mean = block_sum(sum, partial) / n;
   sum = 0.0f;

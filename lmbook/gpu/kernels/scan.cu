@@ -10,12 +10,15 @@ extern "C" __global__ void scan1_hillis(const float* x, float* y, float* sums, i
   s[0][t] = i < n ? x[i] : 0.0f;
   __syncthreads();
   for (int d = 1; d < THREADS; d *= 2) {
-    s[1 - now][t] = t >= d ? s[now][t] + s[now][t - d] : s[now][t];
+    float v = s[now][t];
+    if (t >= d) v += s[now][t - d];
+    s[1 - now][t] = v;
     now = 1 - now;
     __syncthreads();
   }
-  if (i < n) y[i] = s[now][t];
-  if (t == THREADS - 1) sums[blockIdx.x] = s[now][t];
+  float v = s[now][t];
+  if (i < n) y[i] = v;
+  if (t == THREADS - 1) sums[blockIdx.x] = v;
 }
 
 // 2. Blelloch: up and down a tree, 2 n additions in all, but strides of powers of two meet in the banks.
@@ -38,9 +41,9 @@ extern "C" __global__ void scan2_blelloch(const float* x, float* y, float* sums,
   for (int d = THREADS / 2; d > 0; d /= 2) {
     int at = (t + 1) * 2 * d - 1;
     if (at < THREADS) {
-      float left = s[at - d];
-      s[at - d] = s[at];
-      s[at] += left;
+      float left = s[at - d], right = s[at];
+      s[at - d] = right;
+      s[at] = right + left;
     }
     __syncthreads();
   }

@@ -14,11 +14,13 @@ extern "C" __global__ void topk1_rounds(const float* x, float* values, int* indi
   for (int round = 0; round < k; ++round) {
     float v = -INFINITY;
     int at = INT_MAX;
-    for (int j = t; j < n; j += THREADS)
-      if (row[j] > v) {
-        v = row[j];
+    for (int j = t; j < n; j += THREADS) {
+      float candidate = row[j];
+      if (candidate > v) {
+        v = candidate;
         at = j;
       }
+    }
     for (int d = 16; d > 0; d >>= 1) {
       float other = __shfl_xor_sync(ALL, v, d);
       int there = __shfl_xor_sync(ALL, at, d);
@@ -33,11 +35,14 @@ extern "C" __global__ void topk1_rounds(const float* x, float* values, int* indi
     }
     __syncthreads();
     if (t == 0) {
-      for (int w = 1; w < THREADS / 32; ++w)
-        if (best[w] > v || (best[w] == v && where[w] < at)) {
-          v = best[w];
-          at = where[w];
+      for (int w = 1; w < THREADS / 32; ++w) {
+        float other = best[w];
+        int there = where[w];
+        if (other > v || (other == v && there < at)) {
+          v = other;
+          at = there;
         }
+      }
       values[blockIdx.x * k + round] = v;
       indices[blockIdx.x * k + round] = at;
       row[at] = -INFINITY;

@@ -76,11 +76,18 @@ def apply(m: Machine, name: str, memory: Memory, index: Array, t: Scalar, given:
         index = index + (np.arange(m.blocks) * memory.view(t.dtype).shape[1])[:, None]
     at = m.spread(index)[lanes]
     values = [m.spread(v)[lanes] for v in given]
+    out = np.zeros(m.shape, t.dtype)
+    out[lanes] = serially(flat, at, name, values)
+    return out
+
+
+def serially(flat: Array, at: Array, name: str, values: list[Any]) -> Array:
+    """Update `flat[at]` one lane after the other; return what each lane found there."""
     order = np.argsort(at, kind="stable")
     start = np.flatnonzero(np.diff(at[order], prepend=-1))
     turn = np.empty(len(at), np.intp)  # how many lanes come before at the same place
     turn[order] = np.arange(len(at)) - np.repeat(start, np.diff(start, append=len(at)))
-    old = np.zeros(len(at), t.dtype)
+    old = np.zeros(len(at), flat.dtype)
     by_turn = np.argsort(turn, kind="stable")
     bounds = np.cumsum(np.bincount(turn))
     for low, high in zip([0, *bounds[:-1]], bounds):
@@ -92,9 +99,7 @@ def apply(m: Machine, name: str, memory: Memory, index: Array, t: Scalar, given:
         elif name in UPDATES:
             new = UPDATES[name](before, new)
         flat[at[now]] = new
-    out = np.zeros(m.shape, t.dtype)
-    out[lanes] = old
-    return out
+    return old
 
 
 def _account(m: Machine, line: int, memory: Memory, index: Array, size: int) -> None:
