@@ -7,8 +7,18 @@ from typing import Any
 import numpy as np
 
 from lmbook import gpu
-from lmbook.gpu.kernels import LADDER, Launch, Plan, Rung, copy, copy_offset, copy_strided, matvec
-from lmbook.gpu.kernels import quantise4, quantise8
+from lmbook.gpu.kernels import (
+    LADDER,
+    Launch,
+    Plan,
+    Rung,
+    copy,
+    copy_offset,
+    copy_strided,
+    matvec,
+    quantise4,
+    quantise8,
+)
 
 SAME = (
     "load_requests", "load_sectors", "load_bytes", "store_requests", "store_sectors", "store_bytes",

@@ -6,21 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from agreement import inputs
 
 from lmbook import gpu
 from lmbook.backend import ShapeError
 from lmbook.gpu.kernels import LADDER, Rung, matvec, quantise4, quantise8, reduction
 
 CASES = [(rung, name, size) for rung in LADDER for name in rung.versions for size in rung.sizes]
-
-
-def inputs(rung: Rung, name: str, size: Any, rng: np.random.Generator) -> tuple[Any, ...]:
-    """Sample inputs, with weights of fewer bits where the version wants them."""
-    given = rung.sample(rng, size)
-    if rung is matvec and name != "matvec1_float32":
-        q, scale = (quantise8 if "int8" in name else quantise4)(given[0])
-        return q, given[1], scale
-    return given
 
 
 @pytest.mark.parametrize(("rung", "name", "size"), CASES, ids=[f"{n}-{s}" for _, n, s in CASES])

@@ -65,7 +65,9 @@ def test_compiled_code_agrees(case: str) -> None:
 
 
 @pytest.mark.parametrize("arch", ["sm_75", "sm_90"])
-@pytest.mark.parametrize("case", ["transpose4_swizzled-1", "softmax3_online-1", "matmul5_vectorised-1"])
+@pytest.mark.parametrize(
+    "case", ["transpose4_swizzled-1", "softmax3_online-1", "matmul5_vectorised-1"]
+)
 def test_other_architectures_agree(case: str, arch: str) -> None:
     rung, plan = PLANS[case]
     a, b, mine, theirs = both(rung.kernel(plan.launches[0].kernel), plan.launches[0], arch)
@@ -97,7 +99,9 @@ def test_divergence_meets_again() -> None:
 def test_faults_of_compiled_code() -> None:
     source = 'extern "C" __global__ void k(float* x) {\n  x[threadIdx.x + 1] = 1.0f;\n}'
     compiled = gpu.Kernel(source, "k").compile("sm_80").ptx
-    with pytest.raises(gpu.OutOfBounds, match="k, line 2: st.global.u32 outside every array") as caught:
+    with pytest.raises(
+        gpu.OutOfBounds, match="k, line 2: st.global.u32 outside every array"
+    ) as caught:
         ptx.run(compiled, "k", (1, 1, 1), (32, 1, 1), [np.zeros(32, np.float32)], source=source)
     assert caught.value.thread == (31, 0, 0)
     with pytest.raises(ValueError, match="no kernel j; it has k"):

@@ -99,9 +99,9 @@ def convert(op: tuple[str, ...], value: Any) -> Any:
     x = as_type(value, source)
     if "sat" in op:
         x = np.clip(np.nan_to_num(x, nan=0.0), 0, 1)
-    if target[0] in "iu" and source[0] == "f":
-        x = {"rni": np.rint, "rzi": np.trunc, "rmi": np.floor, "rpi": np.ceil}[op[1]](x)
-    elif source[0] == "f" and op[1] in ("rni", "rzi", "rmi", "rpi"):
+    if (target[0] in "iu" and source[0] == "f") or (
+        source[0] == "f" and op[1] in ("rni", "rzi", "rmi", "rpi")
+    ):
         x = {"rni": np.rint, "rzi": np.trunc, "rmi": np.floor, "rpi": np.ceil}[op[1]](x)
     return x.astype(target)
 
