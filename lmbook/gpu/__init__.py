@@ -12,6 +12,7 @@ from lmbook.gpu.errors import (
     UndefinedArithmetic,
     UndefinedShuffle,
     UninitialisedRead,
+    WrongResult,
 )
 from lmbook.gpu.kernel import Kernel
 from lmbook.gpu.nvrtc import ARCHITECTURES, Compiled, CompileError
@@ -23,5 +24,5 @@ __all__ = [
     "ARCHITECTURES", "CompileError", "Compiled", "Counts",
     "DataRace", "Device", "DivergentBarrier", "EndlessLoop", "Kernel", "KernelFault", "LaunchError",
     "Occupancy", "OutOfBounds", "Report", "Roofline", "SubsetError", "UndefinedArithmetic",
-    "UndefinedShuffle", "UninitialisedRead", "device", "devices", "functions", "occupancy",
+    "UndefinedShuffle", "UninitialisedRead", "WrongResult", "device", "devices", "functions", "occupancy",
 ]  # fmt: skip

@@ -56,5 +56,16 @@ class EndlessLoop(KernelFault):
     """A loop that takes more rounds than `max_iterations`."""
 
 
+class WrongResult(AssertionError):
+    """A kernel that ran to its end and left another number than the reference.
+
+    `kernel` and `line` say which store left it; line 0 means that nothing was stored there.
+    """
+
+    def __init__(self, message: str, kernel: str, line: int) -> None:
+        self.kernel, self.line = kernel, line
+        super().__init__(message)
+
+
 class UndefinedArithmetic(KernelFault):
     """An integer division by zero."""

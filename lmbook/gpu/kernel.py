@@ -71,8 +71,9 @@ class Kernel:
             self.program, g, b, values, shared_mem, races, max_iterations=max_iterations
         )
         self.last = Report(
-            self.name, self.program.source, g, b, result.lines, result.traffic, result.shared_bytes
-        )
+            self.name, self.program.source, g, b, result.lines, result.traffic, result.shared_bytes,
+            result.writers,
+        )  # fmt: skip
         return self.last
 
     def compile(self, arch: str = "sm_80") -> Compiled:

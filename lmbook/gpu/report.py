@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from lmbook.gpu.devices import Device, Occupancy, device, occupancy
 from lmbook.gpu.simulator.counters import Counts, ratio
@@ -42,10 +43,13 @@ class Report:
 
     def __init__(
         self, kernel: str, source: list[str], grid: Triple, block: Triple, lines: list[Counts],
-        traffic: list[Traffic], shared_bytes: int,
+        traffic: list[Traffic], shared_bytes: int, writers: dict[str, Any] | None = None,
     ) -> None:  # fmt: skip
         self.kernel, self.source, self.grid, self.block = kernel, source, grid, block
         self.lines, self.traffic, self.shared_bytes = lines, traffic, shared_bytes
+        self.writers = (
+            writers or {}
+        )  # lines that wrote each number of each argument, with races=True
         self.threads = math.prod(block)
         self.blocks = math.prod(grid)
         self.total = Counts()

@@ -100,9 +100,9 @@ def test_faults_of_compiled_code() -> None:
     source = 'extern "C" __global__ void k(float* x) {\n  x[threadIdx.x + 1] = 1.0f;\n}'
     compiled = gpu.Kernel(source, "k").compile("sm_80").ptx
     with pytest.raises(
-        gpu.OutOfBounds, match="k, line 2: st.global.u32 outside every array"
+        gpu.OutOfBounds, match=r"k, line 2: st.global.u32 outside every array"
     ) as caught:
         ptx.run(compiled, "k", (1, 1, 1), (32, 1, 1), [np.zeros(32, np.float32)], source=source)
     assert caught.value.thread == (31, 0, 0)
-    with pytest.raises(ValueError, match="no kernel j; it has k"):
+    with pytest.raises(ValueError, match=r"no kernel j; it has k"):
         ptx.run(compiled, "j", (1, 1, 1), (32, 1, 1), [])

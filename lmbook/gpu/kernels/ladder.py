@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lmbook.gpu.errors import WrongResult
 from lmbook.gpu.kernel import Kernel
 from lmbook.gpu.report import Report
 
@@ -119,6 +120,44 @@ class Rung:
             np.allclose(got, want, rtol=self.tolerance, atol=self.tolerance)
             for got, want in zip(outputs, self.reference(*inputs), strict=True)
         )
+
+    def verify(self, version: str, *inputs: Any) -> None:
+        """Run with all checks and compare with the reference.
+
+        Raises `KernelFault` for what is undefined on a GPU, `WrongResult` with the line that stored it
+        for the first number that is wrong.
+        """
+        plan = self.plan(version, *inputs)
+        reports = []
+        for x in plan.launches:
+            k = self.kernel(x.kernel)
+            reports.append(
+                k.simulate(x.grid, x.block, x.args, shared_mem=x.shared_mem, races=True,
+                           max_iterations=2000)
+            )  # fmt: skip
+        for got, want in zip(plan.outputs, self.reference(*inputs), strict=True):
+            wrong = ~np.isclose(got, want, rtol=self.tolerance, atol=self.tolerance)
+            if wrong.any():
+                self._report_wrong(version, plan, reports, got, want, int(np.argmax(wrong)))
+
+    def _report_wrong(
+        self, version: str, plan: Plan, reports: list[Report], got: Array, want: Array, at: int
+    ) -> None:
+        """Say which number is wrong, and which line stored it."""
+        place = tuple(int(i) for i in np.unravel_index(at, got.shape))
+        number = f"{version}: element {place} is {got[place]:.6g}, NumPy has {want[place]:.6g}"
+        for launch, report in reversed(list(zip(plan.launches, reports))):
+            k = self.kernel(launch.kernel)
+            for (name, _), a in zip(k.parameters, launch.args):
+                line = int(report.writers[name][at]) if a is got and name in report.writers else 0
+                if line:
+                    text = k.program.source[line - 1].strip()
+                    raise WrongResult(
+                        f"{number}; {launch.kernel}, line {line} stored it\n    {text}",
+                        launch.kernel,
+                        line,
+                    )
+        raise WrongResult(f"{number}; nothing was stored there", plan.launches[-1].kernel, 0)
 
 
 @cache

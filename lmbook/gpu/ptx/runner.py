@@ -1,8 +1,9 @@
 """Executes PTX for all lanes of many blocks at once; lanes whose paths part are run in turn.
 
-The lanes that stand at the lowest instruction go first, up to where others wait: so paths that parted meet again.
-Counters of memory are worked out by the same rules as the simulator's, from the addresses that the compiled
-code uses.
+The lanes that stand at the lowest instruction go first, up to where others wait: so paths that parted meet
+again.
+Counters of memory are worked out by the same rules as the simulator's, from the addresses that the
+compiled code uses.
 """
 
 from __future__ import annotations

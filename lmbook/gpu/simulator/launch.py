@@ -50,11 +50,16 @@ class Traffic:
 
 @dataclass
 class Result:
-    """What a launch did: counters by line, and the bytes of each argument."""
+    """What a launch did: counters by line, and the bytes of each argument.
+
+    With the race detector on, `writers` has for each argument that can be written the line that wrote each
+    of its numbers last, 0 where none did.
+    """
 
     lines: list[Counts]
     traffic: list[Traffic]
     shared_bytes: int
+    writers: dict[str, np.ndarray]
 
 
 def build(source: str, name: str) -> Program:
@@ -138,7 +143,12 @@ def launch(
         Traffic(memory.name, *(SECTOR * int(np.count_nonzero(t)) for t in memory.touched))
         for memory in memories
     ]
-    return Result(m.lines, traffic, program.shared_bytes + shared_mem)
+    writers = {
+        name: value.memory.shadow.line[0]
+        for (name, t), value in zip(program.parameters, values)
+        if isinstance(t, Pointer) and value.memory.shadow is not None
+    }
+    return Result(m.lines, traffic, program.shared_bytes + shared_mem, writers)
 
 
 def _bind(

@@ -41,6 +41,7 @@ class Shadow:
         shape = (1, grains)
         self.time = {k: np.full(shape, -1, np.int64) for k in KINDS}
         self.who = {k: np.zeros(shape, np.int64) for k in KINDS}
+        self.line = np.zeros(shape, np.int32)  # that wrote last, 0 where none did
 
     def read(self, m: Machine, line: int, memory: Any, index: Array, size: int) -> None:
         for at, me, block, lanes in self._places(m, memory, index, size):
@@ -57,7 +58,7 @@ class Shadow:
             self._conflict(
                 m, line, memory, at, me, block, lanes, "atomic", "writes what {} updates"
             )
-            self._note(m, "write", at, me)
+            self._note(m, "write", at, me, line)
             other = self.who["write"].reshape(-1)[at] != me
             if other.any() and not isinstance(value, list):
                 self._same_value(m, line, memory, at, lanes, value, other)
@@ -66,7 +67,7 @@ class Shadow:
         for at, me, block, lanes in self._places(m, memory, index, size):
             self._conflict(m, line, memory, at, me, block, lanes, "write", "updates what {} wrote")
             self._conflict(m, line, memory, at, me, block, lanes, "read", "updates what {} reads")
-            self._note(m, "atomic", at, me)
+            self._note(m, "atomic", at, me, line)
 
     def _places(self, m: Machine, memory: Any, index: Array, size: int) -> Any:
         """For each grain of an access: flat places, threads, blocks, and the lanes at work.
@@ -82,6 +83,7 @@ class Shadow:
                 len(m.block_sync), len(m.warp_sync),
             )  # fmt: skip
             if rows > len(self.time["read"]):
+                self.line = np.repeat(self.line, rows, axis=0)
                 for table in (self.time, self.who):
                     for kind in KINDS:
                         table[kind] = np.repeat(table[kind], rows, axis=0)
@@ -133,7 +135,8 @@ class Shadow:
         until = np.where(warp == mine, np.maximum(until, own), until)
         return np.where(same_block, until, m.clock) if m.fenced else until
 
-    def _note(self, m: Machine, kind: str, at: Array, me: Array) -> None:
+    def _note(self, m: Machine, kind: str, at: Array, me: Array, line: int) -> None:
+        self.line.reshape(-1)[at] = line
         self.time[kind].reshape(-1)[at] = m.clock
         self.who[kind].reshape(-1)[at] = me
 

@@ -1,0 +1,186 @@
+"""Planted bugs: every kernel of the ladder, changed in one place at a time, and what the checks say.
+
+python tests/gpu/mutants.py            plant all bugs, and write mutants.csv
+python tests/gpu/mutants.py KERNEL     plant those of one kernel, and print
+
+A bug counts as caught if the simulator reports a fault, or the result differs from NumPy's, with a message
+that names a line of the source. Bugs that change nothing are listed with the reason in EQUIVALENT.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from agreement import inputs
+
+from lmbook import gpu
+from lmbook.gpu.kernels import LADDER, Rung
+
+TABLE = Path(__file__).with_name("mutants.csv")
+
+RULES: list[tuple[str, str, str]] = [  # kind, what is replaced, by what
+    ("barrier removed", r"__syncthreads\(\);", ";"),
+    ("off by one", r"(?<=[\w)\]]) < (?=[\w(])", " <= "),
+    ("off by one", r" >= (?=\w)", " > "),
+    ("guard dropped", r"if \((?:i|x|col|row|r|w|j|p) (?:<|>=) [^()&|?]*\)(?= return|;| [a-z])", "GUARD"),
+    ("guard dropped", r" && (?:col|row|t \+ \w+|c|xx|yy|col0 \+ c|h|y) < \w+", ""),
+    ("wrong stride", r"(?<=\w) \* (?:n|N|K|D|cols|rows|W|taps|pixels|d|S)(?= \+|\])", " * (1 + THAT)"),
+    ("swapped indices", r"\[(threadIdx\.y|ty)\]\[(threadIdx\.x|tx)\]", r"[\2][\1]"),
+    ("swapped indices", r"\[(k)\]\[(r|c|tx|tr \* TM|tc \* TN)\]", r"[\2][\1]"),
+    ("swapped indices", r"blockIdx\.y(?= \*| \+|;|\))", "blockIdx.x"),
+    ("wrong start", r"= 0\.0f(?=[;,}])", "= 1.0f"),
+    ("wrong start", r"-INFINITY(?=[,;])", "0.0f"),
+    ("wrong start", r"int (?:k|d|j|t|tap|c0|w) = (?:0|t|lane|threadIdx\.x|tid)(?=; )", "PLUS1"),
+    ("shuffle dropped", r"__shfl_\w+_sync\(ALL, (\w+), \w+\)", r"\1"),
+    ("shuffle distance", r"(?<=_sync\(ALL, )(\w+), (d|1|2|31)\)", r"\1, (\2) * 2 % 32)"),
+    ("tree cut short", r"int d = 16", "int d = 8"),
+    ("tree cut short", r"d >>= 1", "d >>= 2"),
+    ("tree cut short", r"d \*= 2", "d *= 4"),
+    ("operator", r" \+= (?=[^;]*\*)", " -= "),
+    ("operator", r"fmaxf", "fminf"),
+    ("one thread too many", r"if \((t|lane|part|t % 32|threadIdx\.x % 32) == 0\)", r"if (\1 <= 1)"),
+    ("wrong lane", r"threadIdx\.x / 32", "threadIdx.x / 16"),
+    ("wrong lane", r"% 32(?=;|,)", "% 16"),
+    ("atomic replaced", r"atomicAdd\((&?)([^;]*\]|sum), ([^;]*)\);", "PLAIN"),
+    ("wrong constant", r"(?<![\w.])(?:0\.5f|1\.0f)", "2.0f"),
+]  # fmt: skip
+
+EQUIVALENT: dict[tuple[str, int, str], str] = {}
+"""(kernel, line, the changed line): why the change is none."""
+
+
+class Mutant(NamedTuple):
+    """A source with one bug. `number` counts the bugs of a kernel."""
+
+    rung: Rung
+    version: str
+    kernel: str
+    number: int
+    kind: str
+    line: int
+    text: str
+    source: str
+
+
+def spans(source: str) -> Iterator[tuple[str, int, int]]:
+    """Name, start and end of each function's body."""
+    for found in re.finditer(r"(?:__global__|__device__)[^;{]*?(\w+)\([^{;]*\{", source):
+        depth, at = 1, found.end()
+        while depth:
+            depth += {"{": 1, "}": -1}.get(source[at], 0)
+            at += 1
+        yield found[1], found.end(), at
+
+
+def changed(match: re.Match[str], by: str) -> str:
+    """The replacement, with the few that need the matched text."""
+    old = match.group()
+    if by == "GUARD":
+        return "if (true)" if "<" in old else "if (false)"
+    if by == " * (1 + THAT)":
+        return f" * ({old.split()[-1]} + 1)"
+    if by == "PLUS1":
+        return old + " + 1"
+    if by == "PLAIN":
+        reference, target, value = match.groups()
+        return f"{target} += {value};" if reference else f"{target}[0] += {value};"
+    return match.expand(by)
+
+
+def versions_by_kernel(rung: Rung) -> dict[str, str]:
+    """For each kernel one version that launches it."""
+    rng, found = np.random.default_rng(0), {}
+    for name in rung.versions:
+        for launch in rung.plan(name, *inputs(rung, name, rung.sizes[0], rng)).launches:
+            found.setdefault(launch.kernel, name)
+    return found
+
+
+def mutants(rung: Rung) -> Iterator[Mutant]:
+    """All bugs of a rung's kernels; those of a device function belong to the kernels that use it."""
+    launched, numbers = versions_by_kernel(rung), Counter[str]()
+    helpers = {
+        "block_sum": "layer_norm2_block", "gelu": "bias_gelu2_fused", "adamw_one": "adamw2_fused",
+        "fetch": "matmul6_double_buffered",
+    }  # fmt: skip
+    for function, start, end in spans(rung.source):
+        kernel = helpers.get(function, function)
+        if kernel not in launched:
+            continue
+        for kind, pattern, by in RULES:
+            for m in re.finditer(pattern, rung.source[start:end]):
+                new = changed(m, by)
+                source = rung.source[: start + m.start()] + new + rung.source[start + m.end() :]
+                line = rung.source[: start + m.start()].count("\n") + 1
+                text = source.split("\n")[line - 1].strip()
+                numbers[kernel] += 1
+                yield Mutant(
+                    rung, launched[kernel], kernel, numbers[kernel], kind, line, text, source
+                )
+
+
+class Planted(Rung):
+    """A rung whose source has a bug."""
+
+    def __init__(self, mutant: Mutant) -> None:
+        old = mutant.rung
+        self.name, self.title, self.reference, self.sample = (
+            old.name,
+            old.title,
+            old.reference,
+            old.sample,
+        )
+        self.sizes, self.tolerance, self.versions = old.sizes, old.tolerance, old.versions
+        self.source = mutant.source
+
+
+def judge(mutant: Mutant) -> tuple[str, int]:
+    """How a bug was caught and the line that the message names; ("missed", 0) if it was not."""
+    rung = Planted(mutant)
+    order = [1, 2, 3, 0] if mutant.rung.name != "attention" else [1, 0]
+    for k in order:
+        if k >= len(rung.sizes):
+            continue
+        rng = np.random.default_rng(2)
+        given = inputs(mutant.rung, mutant.version, rung.sizes[k], rng)
+        try:
+            rung.verify(mutant.version, *given)
+        except (gpu.KernelFault, gpu.WrongResult) as fault:
+            return type(fault).__name__, fault.line
+        except gpu.SubsetError as refused:
+            return "not read", refused.line
+    return "missed", 0
+
+
+def main(only: str = "") -> None:
+    rows = []
+    for rung in LADDER:
+        if only and only not in rung.kernels:
+            continue
+        for m in mutants(rung):
+            if only and m.kernel != only:
+                continue
+            start = time.perf_counter()
+            how, line = judge(m)
+            rows.append([m.kernel, m.number, m.kind, m.line, m.text, how, line])
+            print(
+                f"{m.kernel} {m.number} {m.kind}: {how} {time.perf_counter() - start:.1f} s | {m.text}",
+                flush=True,
+            )
+    if not only:
+        with TABLE.open("w", encoding="utf-8", newline="") as f:
+            writer = csv.writer(f, lineterminator="\n")
+            writer.writerow(["kernel", "number", "kind", "line", "text", "caught_by", "line_named"])
+            writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
