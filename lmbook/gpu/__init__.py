@@ -18,11 +18,32 @@ from lmbook.gpu.kernel import Kernel
 from lmbook.gpu.nvrtc import ARCHITECTURES, Compiled, CompileError
 from lmbook.gpu.report import Report, Roofline
 from lmbook.gpu.simulator.counters import Counts
-from lmbook.gpu.simulator.subset import functions
+from lmbook.gpu.simulator.subset import SUBSET, functions
 
 __all__ = [
-    "ARCHITECTURES", "CompileError", "Compiled", "Counts",
-    "DataRace", "Device", "DivergentBarrier", "EndlessLoop", "Kernel", "KernelFault", "LaunchError",
-    "Occupancy", "OutOfBounds", "Report", "Roofline", "SubsetError", "UndefinedArithmetic",
-    "UndefinedShuffle", "UninitialisedRead", "WrongResult", "device", "devices", "functions", "occupancy",
+    "ARCHITECTURES",
+    "SUBSET",
+    "CompileError",
+    "Compiled",
+    "Counts",
+    "DataRace",
+    "Device",
+    "DivergentBarrier",
+    "EndlessLoop",
+    "Kernel",
+    "KernelFault",
+    "LaunchError",
+    "Occupancy",
+    "OutOfBounds",
+    "Report",
+    "Roofline",
+    "SubsetError",
+    "UndefinedArithmetic",
+    "UndefinedShuffle",
+    "UninitialisedRead",
+    "WrongResult",
+    "device",
+    "devices",
+    "functions",
+    "occupancy",
 ]  # fmt: skip

@@ -72,7 +72,9 @@ class Mutant(NamedTuple):
 
 def spans(source: str) -> Iterator[tuple[str, int, int]]:
     """Name, start and end of each function's body."""
-    for found in re.finditer(r"(?:__global__|__device__)[^;{]*?(\w+)\([^{;]*\{", source):
+    for found in re.finditer(
+        r"(?:__global__|__device__)\s+\w+\s+(?:__launch_bounds__\(\d+\)\s*)?(\w+)\([^{;]*\{", source
+    ):
         depth, at = 1, found.end()
         while depth:
             depth += {"{": 1, "}": -1}.get(source[at], 0)

@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 import sys
 
+import numpy as np
 import pytest
 
 from lmbook import gpu
 from lmbook.backend import MissingDependency
 from lmbook.gpu import nvrtc
 from lmbook.gpu.kernels import LADDER, Rung, matmul
+from lmbook.gpu.simulator import mathematics, warp
+from lmbook.gpu.simulator.types import NAMES, Vector
 
 needs_compiler = pytest.mark.skipif(
     not nvrtc.available() and not os.environ.get("CI"),
@@ -118,6 +121,43 @@ extern "C" __global__ void k(const __half* h, __half* out, float* f, int* i) {
   i[0] = INT_MAX + INT_MIN;
 }"""
     assert gpu.Kernel(source, "k").compile("sm_75").registers >= 4
+
+
+@needs_compiler
+def test_every_function_of_the_subset_is_one_of_cuda() -> None:
+    """Each built-in is called once in a kernel that both the simulator and NVIDIA's compiler read."""
+    lines = []
+    given = {"float": "v", "int": "i", "unsigned int": "(unsigned)i", "__half": "h", "None": "v"}
+    for name, f in mathematics.FUNCTIONS.items():
+        call = f"{name}({', '.join(given[str(p)] for p in f.parameters)})"
+        lines.append(
+            f"f[0] += {f'__half2float({call})' if str(f.result) == '__half' else f'(float){call}'};"
+        )
+    for name in gpu.functions()["atomic"]:
+        lines.append(f"{name}(n, {'i, i' if name == 'atomicCAS' else 'i'});")
+    for name in gpu.functions()["vectors"]:
+        if "half" not in name:
+            t = NAMES[name.removeprefix("make_")]
+            assert isinstance(t, Vector)
+            lines.append(
+                f"{t} {name}_v = {name}({', '.join(['i'] * t.lanes)}); f[0] += {name}_v.x;"
+            )
+    for name in gpu.functions()["warp"]:
+        if name in warp.SHUFFLES:
+            lines.append(f"f[0] += {name}(0xffffffff, v, 1);")
+        elif name in warp.VOTES:
+            lines.append(f"n[0] += (int){name}(0xffffffff, i > 1);")
+        else:
+            lines.append(f"{name}();")
+    lines.append("f[0] += __ldg(n);")
+    source = (
+        "#include <cuda_fp16.h>\n"
+        'extern "C" __global__ void k(float* f, int* n, float v, int i) {\n__half h = __float2half(v);\n'
+        + "\n".join(lines) + "\n}"
+    )  # fmt: skip
+    kernel = gpu.Kernel(source, "k")
+    assert kernel.compile("sm_75").registers > 0
+    kernel.simulate(1, 32, (np.zeros(1, np.float32), np.zeros(1, np.int32), 0.5, 3))
 
 
 def test_its_absence_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ def test_every_version_equals_numpy(
     rung: Rung, name: str, size: Any, rng: np.random.Generator
 ) -> None:
     given = inputs(rung, name, size, rng)
-    races = rung.name != "attention" or size == (1, 40)  # that one has two tiles, and takes seconds
+    races = rung.name != "attention" or size == (2, 40)  # that one has two tiles, and takes seconds
     outcome = rung.run(name, *given, races=races)
     assert rung.agrees(outcome.outputs, *given)
     assert all(r is not None and r.total.operations for r in outcome.reports)

@@ -43,7 +43,8 @@ def softmax_reference(x: np.ndarray) -> tuple[np.ndarray]:
 
 softmax = Rung(
     "softmax", "Softmax: rows and warps", softmax_reference,
-    lambda rng, size: (3 * normal(rng, *size),), ((1, 1), (5, 33), (131, 70), (3, 600)),
+    lambda rng, size: (3 * normal(rng, *size) + np.rint(80 * normal(rng, size[0], 1)),),  # far from 0
+    ((1, 1), (5, 33), (131, 70), (3, 600)),
 )  # fmt: skip
 
 
@@ -167,9 +168,16 @@ def topk_reference(x: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     return np.take_along_axis(x, order, axis=1), order
 
 
+def _topk_sample(rng: np.random.Generator, size: tuple[int, int, int]) -> tuple[Any, ...]:
+    """Rows with equal numbers; every second one lies below zero."""
+    x = np.round(2 * normal(rng, *size[:2]), 1)
+    x[1::2] -= 20
+    return x, size[2]
+
+
 topk = Rung(
     "topk", "Top-k: search or sort", topk_reference,
-    lambda rng, size: (np.round(2 * normal(rng, *size[:2]), 1), size[2]),
+    _topk_sample,
     ((1, 1, 1), (3, 50, 7), (5, 300, 20), (2, 1024, 3)),
 )  # fmt: skip
 

@@ -3,14 +3,13 @@
 #define SIZE 1024
 #define ALL 0xffffffffu
 
-// 1. k rounds: find the largest by shuffles, take it out, again. The row is in shared memory, n up to 1024.
+// 1. k rounds: find the largest by shuffles, take it out, again; the row waits in shared memory, n up to 1024.
 extern "C" __global__ void topk1_rounds(const float* x, float* values, int* indices, int n, int k) {
   __shared__ float row[SIZE];
   __shared__ float best[THREADS / 32];
   __shared__ int where[THREADS / 32];
   int t = threadIdx.x;
   for (int j = t; j < n; j += THREADS) row[j] = x[blockIdx.x * n + j];
-  __syncthreads();
   for (int round = 0; round < k; ++round) {
     float v = -INFINITY;
     int at = INT_MAX;

@@ -125,7 +125,7 @@ class DeclarationCompiler(ExpressionCompiler):
         if dims and min(dims) < 1:
             raise SubsetError(node.line, f"{name}[] needs a size", "or extern __shared__")
         size = t.size * int(np.prod(dims))
-        key = f"{self.active[-1]}.{name}.{node.line}"
+        key = f"{self.active[-1]}.{name}.{node.line}.{size}"  # templates may differ in size
         if key not in self.shared_sizes:
             self.shared_bytes = -(-self.shared_bytes // 16) * 16 + size
             self.shared_sizes[key] = size

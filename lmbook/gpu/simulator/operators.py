@@ -211,18 +211,18 @@ def select(test: Expr, yes: Expr, no: Expr, line: int) -> Expr:
         a, b = m.mask.both(c), m.mask.without(c)
         x = under(m, a, first) if a.count else NOBODY
         y = under(m, b, second) if b.count else NOBODY
-        return y if x is NOBODY else x if y is NOBODY else pick(c, x, y)
+        return y if x is NOBODY else x if y is NOBODY else pick(c, x, y, line)
 
     return Expr(yes.type, run, test.operations + 1, test.flops, None, False)
 
 
-def pick(c: Any, a: Any, b: Any) -> Any:
+def pick(c: Any, a: Any, b: Any, line: int = 0) -> Any:
     """`a` where `c` holds, else `b`; of numbers, vectors and addresses into one array."""
     if np.ndim(c) == 0:
         return a if c else b
     if isinstance(a, Address):
         if a.memory is not b.memory:
-            raise SubsetError(0, "? : chooses between pointers into different arrays",
+            raise SubsetError(line, "? : chooses between pointers into different arrays",
                               "choose between indices into one array")  # fmt: skip
         return Address(a.memory, np.where(c, a.index, b.index))
     if isinstance(a, list):

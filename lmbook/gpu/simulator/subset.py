@@ -5,7 +5,7 @@ from __future__ import annotations
 from lmbook.gpu.simulator import atomics, mathematics, warp
 from lmbook.gpu.simulator.types import NAMES, Vector
 
-SUBSET = """
+SUBSET = """\
 Functions    __global__ and __device__ functions (inlined, no recursion), references to variables
              as parameters, templates over int, bool and typename, __launch_bounds__(number)
 Constants    #define with and without parameters, constexpr and const numbers, sizeof
@@ -15,6 +15,7 @@ Memory       arrays in registers with {...}, __shared__ and extern __shared__ ar
              of them, (T*)p and reinterpret_cast<T*>(p)
 Expressions  all operators of C but -> and pointer differences, ?:, casts, .x .y .z .w
 """
+"""What a kernel may be written with; the rest is refused with the line and the way out."""
 
 
 def functions() -> dict[str, list[str]]:

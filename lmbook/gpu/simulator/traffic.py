@@ -44,8 +44,8 @@ def sectors(mask: Mask, address: Array, touched: Array | None) -> int:
     sector = np.asarray(address) // SECTOR
     if sector.ndim == 0 or sector.shape[1] == 1:  # one address for a whole block, or for all
         if touched is not None:
-            alive = np.any(mask.spread(), axis=1) if sector.ndim else None
-            touched[sector if alive is None else sector[:, 0][alive[: len(sector)]]] = True
+            alive = np.any(mask.spread(), axis=1)
+            touched[sector[:, 0][alive] if np.size(sector) > 1 else sector] = True
         return mask.warps
     rows, copies = groups(mask, sector)
     if touched is not None:
