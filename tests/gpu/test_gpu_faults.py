@@ -229,3 +229,66 @@ def test_outside_the_subset(body: str) -> None:
 def test_files_outside_the_subset(source: str, message: str) -> None:
     with pytest.raises(gpu.SubsetError, match=message):
         gpu.Kernel(source, "k")
+
+
+def test_pointers_under_a_mask() -> None:
+    out = run(
+        "const float* p = x;\nif (threadIdx.x >= 32) p = x + 64;\n"
+        "out[blockIdx.x * 64 + threadIdx.x] = p[threadIdx.x % 32];"
+    )
+    lanes = np.arange(64)
+    assert (out == np.tile(np.where(lanes < 32, lanes, lanes + 32), 2)).all()
+    for body in (
+        "const float* p = x;\nif (threadIdx.x >= 32) p = out;\nfloat v = p[0];",
+        "float v = *(threadIdx.x < 32 ? x : (const float*)out);",
+    ):
+        with pytest.raises(gpu.SubsetError, match="different arrays"):
+            run(body)
+
+
+def test_references_to_elements() -> None:
+    before = (
+        "__device__ void order(float& a, float& b) { if (a > b) { float t = a; a = b; b = t; } }\n"
+        "template <int N> __device__ float turn(float v) {\n"
+        "  __shared__ float s[N];\n  s[threadIdx.x % N] = v;\n  __syncwarp();\n"
+        "  float r = s[(threadIdx.x + 1) % N];\n  __syncwarp();\n  return r;\n}\n"
+    )
+    out = run(
+        "int t = threadIdx.x;\nfloat a[2] = {1.0f * t, 16.0f};\norder(a[0], a[1]);\n"
+        "out[t] = a[0] + turn<32>(a[1]) * 100 + turn<16>(turn<32>(1.0f)) * 0;",
+        block=32, grid=1, before=before,
+    )  # fmt: skip
+    t = np.arange(32)
+    assert (out[:32] == np.minimum(t, 16) + 100 * np.maximum((t + 1) % 32, 16)).all()
+
+
+def test_uninitialised_lanes_of_a_variable() -> None:
+    """Lanes that never assigned hold NaN, so that a forgotten start shows in the result."""
+    out = run("float v;\nif (threadIdx.x < 10) v = 1.0f;\nout[blockIdx.x * 64 + threadIdx.x] = v;")
+    assert (out[:10] == 1).all() and np.isnan(out[10:64]).all()
+
+
+def test_the_subset_is_listed() -> None:
+    assert "reinterpret_cast<T*>(p)" in gpu.SUBSET
+    assert {"__shfl_xor_sync", "__syncthreads"} <= set(gpu.functions()["warp"])
+    assert "expf" in gpu.functions()["mathematics"] and "atomicCAS" in gpu.functions()["atomic"]
+
+
+def test_wrong_results_name_the_store() -> None:
+    from lmbook.gpu.kernels import Rung, transpose
+
+    class Planted(Rung):
+        def __init__(self, source: str) -> None:
+            self.__dict__ |= transpose.__dict__ | {"source": source}
+
+    a = np.random.default_rng(0).standard_normal((40, 33)).astype(np.float32)
+    swapped = Planted(transpose.source.replace("b[x * rows + y]", "b[x * rows + rows - 1 - y]"))
+    with pytest.raises(
+        gpu.WrongResult, match=r"element \(0, 0\) is .*, NumPy has .*line 6 stored it"
+    ) as caught:
+        swapped.verify("transpose1_naive", a)
+    assert (caught.value.kernel, caught.value.line) == ("transpose1_naive", 6)
+    silent = Planted(transpose.source.replace("x < cols && y < rows) b", "x < 0) b"))
+    with pytest.raises(gpu.WrongResult, match="nothing was stored there"):
+        silent.verify("transpose1_naive", a)
+    transpose.verify("transpose1_naive", a)
