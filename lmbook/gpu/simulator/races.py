@@ -42,6 +42,7 @@ class Shadow:
         self.time = {k: np.full(shape, -1, np.int64) for k in KINDS}
         self.who = {k: np.zeros(shape, np.int64) for k in KINDS}
         self.line = np.zeros(shape, np.int32)  # that wrote last, 0 where none did
+        self.last = dict.fromkeys(KINDS, -1)  # time of the last use of any place
 
     def read(self, m: Machine, line: int, memory: Any, index: Array, size: int) -> None:
         for at, me, block, lanes in self._places(m, memory, index, size):
@@ -104,6 +105,8 @@ class Shadow:
         self, m: Machine, line: int, memory: Any, at: Array, me: Array, block: Array, lanes: Array,
         kind: str, what: str,
     ) -> None:  # fmt: skip
+        if self.last[kind] <= (m.block_sync.min() if self.shared else -1):
+            return  # nothing of that kind since the last barrier
         who = self.who[kind].reshape(-1)[at]
         time = self.time[kind].reshape(-1)[at]
         bad = (time > self._ordered_until(m, who, me, block)) & (who != me)
@@ -137,11 +140,13 @@ class Shadow:
 
     def _note(self, m: Machine, kind: str, at: Array, me: Array, line: int) -> None:
         self.line.reshape(-1)[at] = line
+        self.last[kind] = m.clock
         self.time[kind].reshape(-1)[at] = m.clock
         self.who[kind].reshape(-1)[at] = me
 
     def _note_read(self, m: Machine, at: Array, me: Array, block: Array) -> None:
         """Remember readers: one thread, several of one warp, or several warps."""
+        self.last["read"] = m.clock
         time, who = self.time["read"].reshape(-1), self.who["read"].reshape(-1)
         open_ = time[at] > (_at(m.block_sync, block) if self.shared else -1)
         old = np.where(open_, who[at], me)
