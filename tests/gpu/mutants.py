@@ -1,7 +1,7 @@
 """Planted bugs: every kernel of the ladder, changed in one place at a time, and what the checks say.
 
 python tests/gpu/mutants.py            plant all bugs, and write mutants.csv
-python tests/gpu/mutants.py KERNEL     plant those of one kernel, and print
+python tests/gpu/mutants.py KERNEL     plant those of one kernel, and renew its rows
 
 A bug counts as caught if the simulator reports a fault, or the result differs from NumPy's, with a message
 that names a line of the source. Bugs that change nothing are listed with the reason in EQUIVALENT.
@@ -53,8 +53,39 @@ RULES: list[tuple[str, str, str]] = [  # kind, what is replaced, by what
     ("wrong constant", r"(?<![\w.])(?:0\.5f|1\.0f)", "2.0f"),
 ]  # fmt: skip
 
-EQUIVALENT: dict[tuple[str, int, str], str] = {}
-"""(kernel, line, the changed line): why the change is none."""
+_NO_LANE = "at that distance no lane has a partner: one round more that does nothing"
+_EQUAL = "a butterfly leaves the same number in every lane, so both write the same"
+_ZERO_TILE = "one tile more, which lies outside and is all zeros"
+_SHIFT = "softmax does not change when a number is added to all scores"
+_SAME = "two candidates never have the same index"
+EQUIVALENT: dict[tuple[str, str], str] = {
+    ("softmax3_online", "float top = -INFINITY, sum = 1.0f;"): "the first number scales it by exp(-inf)",
+    ("softmax4_registers", "for (int k = 0; k <= HELD; ++k) {"): "a 33rd number lies beyond rows of 1024",
+    ("layer_norm2_block", "if (threadIdx.x % 32 <= 1) partial[threadIdx.x / 32] = v;"): _EQUAL,
+    ("matmul3_tiled", "for (int t = 0; t <= K; t += T) {"): _ZERO_TILE,
+    ("matmul4_registers", "for (int t = 0; t <= K; t += BK) {"): _ZERO_TILE,
+    ("matmul5_vectorised", "for (int t = 0; t <= K; t += BK) {"): _ZERO_TILE,
+    ("matmul5_vectorised", "for (int i = tid; i <= BM * BK; i += 256) {"): "writes into a spare column",
+    ("matmul6_double_buffered",
+     "if (t + BK <= K) fetch(A, B, next_a, next_b, row0, col0, t + BK, M, N, K);"): "fetches, but never uses",
+    ("matvec1_float32", "if (lane <= 1) y[r] = sum;"): _EQUAL,
+    ("matvec2_int8", "if (lane <= 1) y[r] = sum * scale[r];"): _EQUAL,
+    ("matvec3_int4", "if (lane <= 1) y[r] = sum;"): _EQUAL,
+    ("scan1_hillis", "for (int d = 1; d <= THREADS; d *= 2) {"): _NO_LANE,
+    ("scan2_blelloch", "for (int d = 1; d <= THREADS; d *= 2) {"): _NO_LANE,
+    ("scan2_blelloch", "if (at <= THREADS) s[at] += s[at - d];"): "places are odd, so never 256",
+    ("scan2_blelloch", "if (at <= THREADS) {"): "places are odd, so never 256",
+    ("scan3_shuffle", "for (int d = 1; d <= 32; d *= 2) {"): _NO_LANE,
+    ("scan3_shuffle", "for (int d = 1; d <= THREADS / 32; d *= 2) {"): _NO_LANE,
+    ("scan4_totals", "for (int start = 0; start <= blocks; start += 32) {"): "one round more, without totals",
+    ("scan4_totals", "for (int d = 1; d <= 32; d *= 2) {"): _NO_LANE,
+    ("topk1_rounds", "if (other > v || (other == v && there <= at)) {"): _SAME,
+    ("topk1_rounds", "if (t % 32 <= 1) {"): _EQUAL,
+    ("topk1_rounds", "if (t <= 1) {"): _EQUAL,
+    ("topk2_bitonic", "bool a_first = va > vb || (va == vb && ia <= ib);"): _SAME,
+    ("attention1_scores", "float s = 1.0f;"): _SHIFT,
+}  # fmt: skip
+"""(kernel, the changed line): why the change is none."""
 
 
 class Mutant(NamedTuple):
@@ -163,25 +194,26 @@ def judge(mutant: Mutant) -> tuple[str, int]:
 
 
 def main(only: str = "") -> None:
-    rows = []
+    """Plant the bugs of one kernel, or of all, and renew their rows of the table."""
+    found = []
     for rung in LADDER:
-        if only and only not in rung.kernels:
-            continue
         for m in mutants(rung):
             if only and m.kernel != only:
                 continue
             start = time.perf_counter()
             how, line = judge(m)
-            rows.append([m.kernel, m.number, m.kind, m.line, m.text, how, line])
-            print(
-                f"{m.kernel} {m.number} {m.kind}: {how} {time.perf_counter() - start:.1f} s | {m.text}",
-                flush=True,
-            )
-    if not only:
-        with TABLE.open("w", encoding="utf-8", newline="") as f:
-            writer = csv.writer(f, lineterminator="\n")
-            writer.writerow(["kernel", "number", "kind", "line", "text", "caught_by", "line_named"])
-            writer.writerows(rows)
+            found.append([m.kernel, str(m.number), m.kind, str(m.line), m.text, how, str(line)])
+            seconds = time.perf_counter() - start
+            print(f"{m.kernel} {m.number} {m.kind}: {how}, {seconds:.1f} s | {m.text}", flush=True)
+    old = []
+    if only and TABLE.exists():
+        with TABLE.open(encoding="utf-8", newline="") as f:
+            old = [row for row in list(csv.reader(f))[1:] if row[0] != only]
+    order = {k: i for i, k in enumerate(k for rung in LADDER for k in rung.kernels)}
+    with TABLE.open("w", encoding="utf-8", newline="") as f:
+        writer = csv.writer(f, lineterminator="\n")
+        writer.writerow(["kernel", "number", "kind", "line", "text", "caught_by", "line_named"])
+        writer.writerows(sorted([*old, *found], key=lambda row: (order[row[0]], int(row[1]))))
 
 
 if __name__ == "__main__":

@@ -288,7 +288,10 @@ def test_wrong_results_name_the_store() -> None:
     ) as caught:
         swapped.verify("transpose1_naive", a)
     assert (caught.value.kernel, caught.value.line) == ("transpose1_naive", 6)
-    silent = Planted(transpose.source.replace("x < cols && y < rows) b", "x < 0) b"))
-    with pytest.raises(gpu.WrongResult, match="nothing was stored there"):
+    silent = Planted(transpose.source.replace("x < cols && y < rows) b", "x < 0 && y < 0) b"))
+    with pytest.raises(gpu.WrongResult, match="no kernel stores anything there"):
         silent.verify("transpose1_naive", a)
+    half = Planted(transpose.source.replace("x < cols && y < rows) b", "x < 9) b"))
+    with pytest.raises(gpu.WrongResult, match="line 6 stores others, but nothing was stored there"):
+        half.verify("transpose1_naive", a[:32])
     transpose.verify("transpose1_naive", a)

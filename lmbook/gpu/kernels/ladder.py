@@ -146,18 +146,26 @@ class Rung:
         """Say which number is wrong, and which line stored it."""
         place = tuple(int(i) for i in np.unravel_index(at, got.shape))
         number = f"{version}: element {place} is {got[place]:.6g}, NumPy has {want[place]:.6g}"
-        for launch, report in reversed(list(zip(plan.launches, reports))):
-            k = self.kernel(launch.kernel)
-            for (name, _), a in zip(k.parameters, launch.args):
-                line = int(report.writers[name][at]) if a is got and name in report.writers else 0
-                if line:
-                    text = k.program.source[line - 1].strip()
-                    raise WrongResult(
-                        f"{number}; {launch.kernel}, line {line} stored it\n    {text}",
-                        launch.kernel,
-                        line,
-                    )
-        raise WrongResult(f"{number}; nothing was stored there", plan.launches[-1].kernel, 0)
+        writers = [
+            (self.kernel(launch.kernel), report.writers[name])
+            for launch, report in reversed(list(zip(plan.launches, reports)))
+            for (name, _), a in zip(self.kernel(launch.kernel).parameters, launch.args)
+            if a is got and name in report.writers
+        ]
+        for k, lines in writers:
+            if lines[at]:
+                raise _wrong(number, "stored it", k, int(lines[at]))
+        for k, lines in writers:
+            if lines.any():
+                raise _wrong(
+                    number, "stores others, but nothing was stored there", k, int(lines.max())
+                )
+        raise WrongResult(f"{number}; no kernel stores anything there", plan.launches[-1].kernel, 0)
+
+
+def _wrong(number: str, what: str, k: Kernel, line: int) -> WrongResult:
+    text = k.program.source[line - 1].strip()
+    return WrongResult(f"{number}; {k.name}, line {line} {what}\n    {text}", k.name, line)
 
 
 @cache
