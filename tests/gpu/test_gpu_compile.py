@@ -26,6 +26,7 @@ SOURCES = {rung.name: rung for rung in LADDER}
 
 
 @needs_compiler
+@pytest.mark.slow
 @pytest.mark.parametrize("arch", gpu.ARCHITECTURES)
 @pytest.mark.parametrize("rung", SOURCES.values(), ids=list(SOURCES))
 def test_the_compiler_accepts_every_kernel(rung: Rung, arch: str) -> None:

@@ -13,9 +13,12 @@ from agreement import plans, typed
 from lmbook import gpu
 from lmbook.gpu.kernels import LADDER
 
-pytestmark = pytest.mark.skipif(
-    not host_build.available() and not os.environ.get("CI"), reason="no g++ here"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not host_build.available() and not os.environ.get("CI"), reason="no g++ here"
+    ),
+]
 PLANS = plans(1)
 
 

@@ -50,6 +50,7 @@ def test_nearly_all_are_caught_with_a_line() -> None:
     assert {r["caught_by"] for r in races} <= {"DataRace", "UninitialisedRead"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", SAMPLE, ids=lambda r: f"{r['kernel']}-{r['number']}")
 def test_planted_again(row: dict[str, str]) -> None:
     mutant = ALL[row["kernel"], int(row["number"])]

@@ -17,10 +17,13 @@ from lmbook import gpu
 from lmbook.gpu import nvrtc, ptx
 from lmbook.gpu.simulator.launch import triple
 
-pytestmark = pytest.mark.skipif(
-    not nvrtc.available() and not os.environ.get("CI"),
-    reason='no NVRTC here: pip install "lmbook[nvrtc]"',
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not nvrtc.available() and not os.environ.get("CI"),
+        reason='no NVRTC here: pip install "lmbook[nvrtc]"',
+    ),
+]
 PLANS = plans(1)
 
 EXCEPTIONS = {

@@ -91,6 +91,7 @@ def wavefronts(mask: Mask, index: Array, size: int) -> tuple[int, int]:
 
 def _passes(words: Array) -> int:
     """Sum over the rows of the most distinct words that one bank has to give."""
+    words = words.astype(np.int64)  # also where NumPy's own integers have 32 bits, as in a browser
     bank = words % BANKS
     order = np.sort(bank * (1 << 40) + (words + (1 << 39)) % (1 << 40), axis=1)
     new = np.ones(order.shape, bool)
