@@ -170,6 +170,7 @@ REFUSED = {
     "float v = 1.0f % 2.0f;": "use fmodf",
     "int a = 1; int* p = &a;": "pass a variable by reference",
     "x[0] = 1.0f;": "drop `const`",
+    "const int a = n; a = 2;": "`a` is const: drop `const`",
     "float* p = x;": "declare the target `const`",
     "__half h = __float2half(1.0f); float v = h * 2.0f;": "convert with __half2float",
     "float a[n];": "must be known at compile time",

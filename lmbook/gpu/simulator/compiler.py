@@ -121,7 +121,7 @@ class ExpressionCompiler:
     def on_name(self, node: syntax.Name) -> Expr:
         e = self.lookup(node.text, node.line)
         if isinstance(e.place, Register):  # the same variable, used at this line
-            place = Register(e.type, e.place.slot, node.text, node.line)
+            place = Register(e.type, e.place.slot, node.text, node.line, e.place.readonly)
             return of_place(place, pure=True)
         return e
 
@@ -275,6 +275,8 @@ class ExpressionCompiler:
             raise SubsetError(
                 node.line, f"{what} cannot be assigned to", "assign to a variable or an element"
             )
+        if isinstance(e.place, Register) and e.place.readonly:
+            raise SubsetError(node.line, f"`{e.place.name}` is const", "drop `const`")
         if isinstance(e.place, Element) and e.place.const:
             raise SubsetError(node.line, "a const array cannot be written to", "drop `const`")
         return e.place, e

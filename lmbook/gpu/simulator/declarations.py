@@ -60,7 +60,8 @@ class DeclarationCompiler(ExpressionCompiler):
         if node.type.const and value is not None and value.const is not None:
             self.scopes[-1][node.name] = value
             return lambda m: None
-        place = Register(t, self.slot(), node.name, node.line)
+        readonly = node.type.const and not isinstance(t, Pointer)
+        place = Register(t, self.slot(), node.name, node.line, readonly)
         self.scopes[-1][node.name] = of_place(place, pure=True)
         if value is None:
             return lambda m: place.declare(m, None)

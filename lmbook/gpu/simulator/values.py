@@ -53,8 +53,11 @@ class Place:
 class Register(Place):
     """A variable of the kernel: one value for every lane."""
 
-    def __init__(self, type_: CType, slot: int, name: str, line: int) -> None:
+    def __init__(
+        self, type_: CType, slot: int, name: str, line: int, readonly: bool = False
+    ) -> None:
         self.type, self.slot, self.name, self.line = type_, slot, name, line
+        self.readonly = readonly
 
     def get(self, m: Machine, where: Any) -> Any:
         value = m.registers[self.slot]
