@@ -12,6 +12,7 @@ GIVES = {
     "torch": "the outside reference that every layer is compared with",
     "fast": "compiled kernels (numba) behind the readable NumPy ones",
     "gpu": "the same engine on an NVIDIA GPU (cupy); the book never needs it",
+    "nvrtc": "NVIDIA's compiler: registers and spills of a kernel, without a GPU",
     "dev": "tests, lint and types: what `python make.py test` uses",
 }
 
