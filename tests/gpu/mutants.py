@@ -51,12 +51,17 @@ RULES: list[tuple[str, str, str]] = [  # kind, what is replaced, by what
     ("wrong lane", r"% 32(?=;|,)", "% 16"),
     ("atomic replaced", r"atomicAdd\((&?)([^;]*\]|sum), ([^;]*)\);", "PLAIN"),
     ("wrong constant", r"(?<![\w.])(?:0\.5f|1\.0f)", "2.0f"),
+    ("barrier moved up", r"(?<=\n)( *)([^\n;{}]*;)\n( *)__syncthreads\(\);", r"\1__syncthreads();\n\3\2"),
+    ("barrier moved down", r"__syncthreads\(\);\n( *)([^\n;{}]*;)(?=\n)", r"\2\n\1__syncthreads();"),
 ]  # fmt: skip
 
 _NO_LANE = "at that distance no lane has a partner: one round more that does nothing"
 _EQUAL = "a butterfly leaves the same number in every lane, so both write the same"
 _ZERO_TILE = "one tile more, which lies outside and is all zeros"
 _SHIFT = "softmax does not change when a number is added to all scores"
+_MASKED = "one tile more, whose keys all lie in the future"
+_REGISTERS = "the barrier moves past what touches registers only"
+_EARLIER = "in front of the step there is still one barrier between two levels"
 _SAME = "two candidates never have the same index"
 EQUIVALENT: dict[tuple[str, str], str] = {
     ("softmax3_online", "float top = -INFINITY, sum = 1.0f;"): "the first number scales it by exp(-inf)",
@@ -84,6 +89,28 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("topk1_rounds", "if (t <= 1) {"): _EQUAL,
     ("topk2_bitonic", "bool a_first = va > vb || (va == vb && ia <= ib);"): _SAME,
     ("attention1_scores", "float s = 1.0f;"): _SHIFT,
+    ("attention2_flash",
+     "for (int c0 = 0; c0 <= (int)(blockIdx.x + 1) * BR && c0 < S; c0 += BC) {"): _MASKED,
+    ("attention2_flash",
+     "for (int c0 = 0; c0 < (int)(blockIdx.x + 1) * BR && c0 <= S; c0 += BC) {"): _MASKED,
+    ("attention2_flash", "float top = -INFINITY, sum = 1.0f;"): "the first tile scales it by exp(-inf)",
+    ("attention2_flash", "if (part <= 1) L[base + row] = top + logf(sum);"): _EQUAL,
+    ("attention3_delta", "if (lane <= 1) delta[row] = sum;"): _EQUAL,
+    ("attention3_dq",
+     "for (int c0 = 0; c0 <= (int)(blockIdx.x + 1) * BR && c0 < S; c0 += BC) {"): _MASKED,
+    ("attention3_dq",
+     "for (int c0 = 0; c0 < (int)(blockIdx.x + 1) * BR && c0 <= S; c0 += BC) {"): _MASKED,
+    ("attention3_dkv", "for (int r0 = blockIdx.x * BC; r0 <= S; r0 += BR) {"): "one tile more, without rows",
+    ("transpose2_tiled", "x = blockIdx.y * TILE + threadIdx.x;"): _REGISTERS,
+    ("transpose3_padded", "x = blockIdx.y * TILE + threadIdx.x;"): _REGISTERS,
+    ("transpose4_swizzled", "x = blockIdx.y * TILE + threadIdx.x;"): _REGISTERS,
+    ("layer_norm2_block", "float total = 0.0f;"): _REGISTERS,
+    ("scan1_hillis", "__syncthreads();"): _REGISTERS,
+    ("reduce1_interleaved", "__syncthreads();"): _EARLIER,
+    ("reduce2_strided", "__syncthreads();"): _EARLIER,
+    ("reduce3_sequential", "__syncthreads();"): _EARLIER,
+    ("matmul6_double_buffered",
+     "if (t + BK < K) fetch(A, B, next_a, next_b, row0, col0, t + BK, M, N, K);"): _REGISTERS,
 }  # fmt: skip
 """(kernel, the changed line): why the change is none."""
 
@@ -91,8 +118,6 @@ EQUIVALENT: dict[tuple[str, str], str] = {
 class Mutant(NamedTuple):
     """A source with one bug. `number` counts the bugs of a kernel."""
 
-    rung: Rung
-    version: str
     kernel: str
     number: int
     kind: str
@@ -128,25 +153,32 @@ def changed(match: re.Match[str], by: str) -> str:
     return match.expand(by)
 
 
-def versions_by_kernel(rung: Rung) -> dict[str, str]:
-    """For each kernel one version that launches it."""
-    rng, found = np.random.default_rng(0), {}
-    for name in rung.versions:
-        for launch in rung.plan(name, *inputs(rung, name, rung.sizes[0], rng)).launches:
-            found.setdefault(launch.kernel, name)
+def users() -> dict[str, list[tuple[Rung, str]]]:
+    """For each kernel the rungs that launch it, with one version of each."""
+    rng = np.random.default_rng(0)
+    found: dict[str, list[tuple[Rung, str]]] = {}
+    for rung in LADDER:
+        for name in rung.versions:
+            for launch in rung.plan(name, *inputs(rung, name, rung.sizes[0], rng)).launches:
+                known = found.setdefault(launch.kernel, [])
+                if rung not in [r for r, _ in known]:
+                    known.append((rung, name))
     return found
+
+
+USERS = users()
 
 
 def mutants(rung: Rung) -> Iterator[Mutant]:
     """All bugs of a rung's kernels; those of a device function belong to the kernels that use it."""
-    launched, numbers = versions_by_kernel(rung), Counter[str]()
+    numbers = Counter[str]()
     helpers = {
         "block_sum": "layer_norm2_block", "gelu": "bias_gelu2_fused", "adamw_one": "adamw2_fused",
         "fetch": "matmul6_double_buffered",
     }  # fmt: skip
     for function, start, end in spans(rung.source):
         kernel = helpers.get(function, function)
-        if kernel not in launched:
+        if kernel not in USERS or USERS[kernel][0][0] is not rung:
             continue
         for kind, pattern, by in RULES:
             for m in re.finditer(pattern, rung.source[start:end]):
@@ -155,41 +187,28 @@ def mutants(rung: Rung) -> Iterator[Mutant]:
                 line = rung.source[: start + m.start()].count("\n") + 1
                 text = source.split("\n")[line - 1].strip()
                 numbers[kernel] += 1
-                yield Mutant(
-                    rung, launched[kernel], kernel, numbers[kernel], kind, line, text, source
-                )
+                yield Mutant(kernel, numbers[kernel], kind, line, text, source)
 
 
 class Planted(Rung):
     """A rung whose source has a bug."""
 
-    def __init__(self, mutant: Mutant) -> None:
-        old = mutant.rung
-        self.name, self.title, self.reference, self.sample = (
-            old.name,
-            old.title,
-            old.reference,
-            old.sample,
-        )
-        self.sizes, self.tolerance, self.versions = old.sizes, old.tolerance, old.versions
-        self.source = mutant.source
+    def __init__(self, rung: Rung, source: str) -> None:
+        self.__dict__ |= rung.__dict__ | {"source": source}
 
 
 def judge(mutant: Mutant) -> tuple[str, int]:
     """How a bug was caught and the line that the message names; ("missed", 0) if it was not."""
-    rung = Planted(mutant)
-    order = [1, 2, 3, 0] if mutant.rung.name != "attention" else [1, 0]
-    for k in order:
-        if k >= len(rung.sizes):
-            continue
-        rng = np.random.default_rng(2)
-        given = inputs(mutant.rung, mutant.version, rung.sizes[k], rng)
-        try:
-            rung.verify(mutant.version, *given)
-        except (gpu.KernelFault, gpu.WrongResult) as fault:
-            return type(fault).__name__, fault.line
-        except gpu.SubsetError as refused:
-            return "not read", refused.line
+    for rung, version in USERS[mutant.kernel]:
+        order = [1, 0] if rung.name == "attention" else [1, 2, 3, 0]  # the smallest says least
+        for k in [k for k in order if k < len(rung.sizes)]:
+            given = inputs(rung, version, rung.sizes[k], np.random.default_rng(2))
+            try:
+                Planted(rung, mutant.source).verify(version, *given)
+            except (gpu.KernelFault, gpu.WrongResult) as fault:
+                return type(fault).__name__, fault.line
+            except gpu.SubsetError as refused:
+                return "not read", refused.line
     return "missed", 0
 
 
