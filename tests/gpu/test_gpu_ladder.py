@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from agreement import inputs
+from agreement import inputs, plans, typed
 
 from lmbook import gpu
 from lmbook.backend import ShapeError
 from lmbook.gpu.kernels import LADDER, Rung, matvec, quantise4, quantise8, reduction
+from lmbook.gpu.simulator.launch import launch
 
+PLANS = plans(1)
 CASES = [(rung, name, size) for rung in LADDER for name in rung.versions for size in rung.sizes]
 
 
@@ -71,3 +73,25 @@ def test_a_wrong_answer_does_not_agree(rng: np.random.Generator) -> None:
         assert rung.agrees(right, *given)
         right[0].flat[-1] += 0.1
         assert not rung.agrees(right, *given)
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_blocks_run_alike_alone_and_together(name: str) -> None:
+    """One block at a time, and all at once with shared rows and columns: same results, same counters."""
+    rung, plan = PLANS[name]
+    for x in plan.launches:
+        k = rung.kernel(x.kernel)
+        grid, block = k.check_launch(x.grid, x.block, x.shared_mem)
+        found = []
+        for lanes in (1, 1 << 16):
+            copies: dict[int, np.ndarray] = {}
+            args = typed(k, x, copies)
+            result = launch(k.program, grid, block, args, x.shared_mem, False, batch_lanes=lanes)
+            found.append((result, copies))
+        (alone, ours), (together, theirs) = found
+        assert alone.lines == together.lines and alone.traffic == together.traffic
+        for key in ours:
+            np.testing.assert_allclose(ours[key], theirs[key], rtol=1e-6, atol=1e-6)
+        for array in plan.outputs:  # the next launch of the plan goes on from here
+            if id(array) in ours:
+                array[...] = ours[id(array)].reshape(array.shape)
