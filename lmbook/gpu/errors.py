@@ -59,7 +59,8 @@ class EndlessLoop(KernelFault):
 class WrongResult(AssertionError):
     """A kernel that ran to its end and left another number than the reference.
 
-    `kernel` and `line` say which store left it; line 0 means that nothing was stored there.
+    `kernel` and `line` say which store left it, or which one stores the other numbers where nothing was
+    stored there; line 0 means that no kernel stores into the array.
     """
 
     def __init__(self, message: str, kernel: str, line: int) -> None:

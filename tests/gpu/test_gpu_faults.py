@@ -106,6 +106,9 @@ RACES = {
     "different values at once": (
         "__shared__ float s[1];\ns[0] = threadIdx.x;", 3, "several threads write different values",
     ),
+    "different values in the second block": (
+        "__shared__ float s[1];\ns[0] = blockIdx.x * threadIdx.x;", 3, "several threads write different",
+    ),
     "atomic and plain": (
         "__shared__ int s[1];\nif (threadIdx.x == 0) s[0] = 0;\n__syncthreads();\natomicAdd(&s[0], 1);\n"
         "if (s[0] > 0) out[0] = 1.0f;", 6, "reads what .* updates",

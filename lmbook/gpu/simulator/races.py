@@ -174,10 +174,12 @@ class Shadow:
         self, m: Machine, line: int, memory: Any, at: Array, lanes: Array, value: Any, other: Array
     ) -> None:
         """Several lanes write one place in one instruction: harmless only with equal values."""
-        rows = m.spread(value)[: len(lanes)][lanes]
+        values = m.spread(value)
+        values = values[:, lanes[0]] if len(lanes) == 1 else values[lanes][None]
         order = np.argsort(at, kind="stable")
         same = at[order][1:] == at[order][:-1]
-        if not (same & (rows[order][1:] != rows[order][:-1])).any():
+        values = values[:, order]
+        if not (same & (values[:, 1:] != values[:, :-1])).any():
             return
         where = np.zeros(m.shape, bool)
         where[: len(lanes)][lanes] = other

@@ -66,7 +66,9 @@ def wavefronts(mask: Mask, index: Array, size: int) -> tuple[int, int]:
     index = np.asarray(index)
     width = WARP if size <= WORD else WARP * WORD // size
     if index.ndim == 0 or index.shape[1] == 1:
-        least = mask.warps * (WARP // width)
+        least = mask.warps
+        if width < WARP:
+            least = int(np.count_nonzero(mask.spread().reshape(-1, width).any(axis=1)))
         return least, least
     rows, copies = groups(mask, index, width)
     if size > WORD:
