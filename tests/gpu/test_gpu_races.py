@@ -29,24 +29,26 @@ def draw(rng: np.random.Generator, length: int) -> Program:
     return [(str(k), str(rng.choice(guards)), str(rng.choice(indices))) for k in kinds]
 
 
-def source(program: Program) -> str:
-    """Line 6 is the first statement of the program."""
+def source(program: Program, shared: bool) -> str:
+    """Line 6 is the first statement. In global memory block b uses places from 8 b on: two overlap."""
     text = {
-        "read": "if ({g}) v += s[{i}];", "write": "if ({g}) s[{i}] = 1;",
-        "atomic": "if ({g}) atomicAdd(&s[{i}], 1);", "barrier": "__syncthreads();",
+        "read": "if ({g}) v += {s}[{i}];", "write": "if ({g}) {s}[{i}] = 1;",
+        "atomic": "if ({g}) atomicAdd(&{s}[{i}], 1);", "barrier": "__syncthreads();",
         "warp barrier": "__syncwarp();",
     }  # fmt: skip
-    lines = [text[k].format(g=g, i=i) for k, g, i in program]
+    lines = [text[k].format(g=g, i=i, s="s" if shared else "x") for k, g, i in program]
     return "\n".join([
-        'extern "C" __global__ void k(int* out) {', f"  __shared__ int s[{PLACES}];",
-        "  int t = threadIdx.x, v = 0;", f"  if (t < {PLACES}) s[t] = 1;", "  __syncthreads();",
+        'extern "C" __global__ void k(int* out, int* all) {', f"  __shared__ int s[{PLACES}];",
+        "  int t = threadIdx.x, v = 0; int* x = all + 8 * blockIdx.x;",
+        f"  if (t < {PLACES}) s[t] = 1;", "  __syncthreads();",
         *lines, f"out[blockIdx.x * {THREADS} + t] = v;", "}",
     ])  # fmt: skip
 
 
-def first_race(program: Program) -> int | None:
+def first_race(program: Program, shared: bool) -> int | None:
     """The first statement that conflicts with an earlier one, found by comparing all pairs of accesses."""
-    seen: list[list[tuple[int, str, int]]] = [[] for _ in range(PLACES)]
+    blocks = 1 if shared else 2
+    seen: list[list[tuple[int, str, int]]] = [[] for _ in range(PLACES + 8 * blocks)]
     block = warp = 0
     for now, (kind, guard, index) in enumerate(program, start=1):
         if kind == "barrier":
@@ -54,32 +56,37 @@ def first_race(program: Program) -> int | None:
         elif kind == "warp barrier":
             warp = now
         else:
-            threads = [t for t in range(THREADS) if GUARDS[guard](t)]
-            for t in threads:
-                for who, what, when in seen[INDICES[index](t)]:
+            chosen = [t for t in range(THREADS) if GUARDS[guard](t)]
+            uses = [
+                (b * THREADS + t, INDICES[index](t) + 8 * b) for b in range(blocks) for t in chosen
+            ]
+            for me, place in uses:
+                for who, what, when in seen[place]:
                     harmless = what == kind and kind in ("read", "atomic")
-                    ordered = when < (max(block, warp) if who // 32 == t // 32 else block)
-                    if who != t and not harmless and not ordered:
+                    same = who // THREADS == me // THREADS
+                    ordered = same and when < (max(block, warp) if who // 32 == me // 32 else block)
+                    if who != me and not harmless and not ordered:
                         return now - 1
-            for t in threads:
-                seen[INDICES[index](t)].append((t, kind, now))
+            for me, place in uses:
+                seen[place].append((me, kind, now))
     return None
 
 
+@pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("seed", range(4))
-def test_against_all_pairs(seed: int) -> None:
+def test_against_all_pairs(seed: int, shared: bool) -> None:
     rng = np.random.default_rng(seed)
     races = 0
     for _ in range(60):
         program = draw(rng, int(rng.integers(2, 9)))
-        expected = first_race(program)
-        kernel = gpu.Kernel(source(program), "k")
-        out = np.zeros(2 * THREADS, np.int32)
+        expected = first_race(program, shared)
+        kernel = gpu.Kernel(source(program, shared), "k")
+        arrays = (np.zeros(2 * THREADS, np.int32), np.ones(PLACES + 8, np.int32))
         if expected is None:
-            kernel.simulate(2, THREADS, (out,), races=True)
+            kernel.simulate(2, THREADS, arrays, races=True)
             continue
         races += 1
         with pytest.raises(gpu.DataRace) as caught:
-            kernel.simulate(2, THREADS, (out,), races=True)
-        assert caught.value.line == 6 + expected, source(program)
-    assert 15 < races < 55
+            kernel.simulate(2, THREADS, arrays, races=True)
+        assert caught.value.line == 6 + expected, source(program, shared)
+    assert 15 < races < 58

@@ -13,18 +13,23 @@ if TYPE_CHECKING:
     from lmbook.gpu.simulator.machine import Machine
 
 Array = np.ndarray
-SEVERAL_WARPS = -1
 KINDS = ("read", "write", "atomic")
+EVERYONE = -1
+_BLOCKS = -(1 << 40)
+"""Who used a place is one number: a thread from 0; several of warp w: -2 - w; several warps of block b:
+_BLOCKS - b; several blocks: EVERYONE."""
 
 
 def warp_of(who: Array) -> Array:
     """The warp of a thread, or of several threads of one; -1 for several warps."""
-    return np.where(who >= 0, who // WARP, np.where(who == SEVERAL_WARPS, -1, -2 - who))
+    one = np.where((who <= -2) & (who > _BLOCKS), -2 - who, -1)
+    return np.where(who >= 0, who // WARP, one)
 
 
-def several_of(warp: Array) -> Array:
-    """Stands for several threads of one warp."""
-    return -2 - warp
+def block_of(who: Array, warps: int) -> Array:
+    """The block of a thread, a warp, or several warps of one block; -1 for several blocks."""
+    warp = warp_of(who)
+    return np.where(warp >= 0, warp // warps, np.where(who <= _BLOCKS, _BLOCKS - who, -1))
 
 
 class Shadow:
@@ -48,7 +53,7 @@ class Shadow:
         for at, me, block, lanes in self._places(m, memory, index, size):
             self._conflict(m, line, memory, at, me, block, lanes, "write", "reads what {} wrote")
             self._conflict(m, line, memory, at, me, block, lanes, "atomic", "reads what {} updates")
-            self._note_read(m, at, me, block)
+            self._note(m, "read", at, me, block)
 
     def write(
         self, m: Machine, line: int, memory: Any, index: Array, size: int, value: Any
@@ -59,7 +64,8 @@ class Shadow:
             self._conflict(
                 m, line, memory, at, me, block, lanes, "atomic", "writes what {} updates"
             )
-            self._note(m, "write", at, me, line)
+            self._note(m, "write", at, me, block)
+            self.line.reshape(-1)[at] = line
             other = self.who["write"].reshape(-1)[at] != me
             if other.any() and not isinstance(value, list):
                 self._same_value(m, line, memory, at, lanes, value, other)
@@ -68,7 +74,8 @@ class Shadow:
         for at, me, block, lanes in self._places(m, memory, index, size):
             self._conflict(m, line, memory, at, me, block, lanes, "write", "updates what {} wrote")
             self._conflict(m, line, memory, at, me, block, lanes, "read", "updates what {} reads")
-            self._note(m, "atomic", at, me, line)
+            self._note(m, "atomic", at, me, block)
+            self.line.reshape(-1)[at] = line
 
     def _places(self, m: Machine, memory: Any, index: Array, size: int) -> Any:
         """For each grain of an access: flat places, threads, blocks, and the lanes at work.
@@ -126,48 +133,36 @@ class Shadow:
             DataRace, line, f"race on {memory.name}[{int(at[i]) % grains}]: {problem}; {cure}", full
         )
 
-    def _ordered_until(self, m: Machine, who: Array, me: Array, block: Array) -> Array:
+    @staticmethod
+    def _ordered_until(m: Machine, who: Array, me: Array, block: Array) -> Array:
         """Time up to which what `who` did lies behind a barrier for `me`."""
         warps = m.padded // WARP
-        warp, mine = warp_of(who), me // WARP
-        same_block = np.ones(len(me), bool)
-        if not self.shared:
-            same_block = (warp == -1) | (warp // warps == mine // warps)
+        mine = me // WARP
+        same_block = block_of(who, warps) == mine // warps
         until = np.where(same_block, _at(m.block_sync, block), -1)
         own = m.warp_sync[block if len(m.warp_sync) > 1 else 0, mine % warps]
-        until = np.where(warp == mine, np.maximum(until, own), until)
+        until = np.where(warp_of(who) == mine, np.maximum(until, own), until)
         return np.where(same_block, until, m.clock) if m.fenced else until
 
-    def _note(self, m: Machine, kind: str, at: Array, me: Array, line: int) -> None:
-        self.line.reshape(-1)[at] = line
+    def _note(self, m: Machine, kind: str, at: Array, me: Array, block: Array) -> None:
+        """Remember users: one thread, several of a warp, several warps of a block, several blocks."""
         self.last[kind] = m.clock
-        self.time[kind].reshape(-1)[at] = m.clock
-        self.who[kind].reshape(-1)[at] = me
-
-    def _note_read(self, m: Machine, at: Array, me: Array, block: Array) -> None:
-        """Remember readers: one thread, several of one warp, or several warps."""
-        self.last["read"] = m.clock
-        time, who = self.time["read"].reshape(-1), self.who["read"].reshape(-1)
+        time, who = self.time[kind].reshape(-1), self.who[kind].reshape(-1)
+        warps = m.padded // WARP
+        warp, home = me // WARP, me // m.padded
         open_ = time[at] > (_at(m.block_sync, block) if self.shared else -1)
         old = np.where(open_, who[at], me)
-        warp = me // WARP
-        old_warp = warp_of(old)
-        new = np.where(old == me, me, np.where(old_warp == warp, several_of(warp), SEVERAL_WARPS))
-        who[at] = me
-        shared_place = who[at] != me
-        busy = np.zeros(len(who), bool)
-        busy[at[shared_place]] = True
-        new = np.where(busy[at] & (new >= 0), several_of(warp), new)
-        who[at] = warp
-        mixed = who[at] != warp
-        busy[:] = False
-        busy[at[mixed | (new == SEVERAL_WARPS)]] = True
-        widest = np.where(busy[at], SEVERAL_WARPS, new)
-        who[at] = widest
-        crowd = (
-            widest < SEVERAL_WARPS
-        )  # a lane that saw no neighbour must not overwrite one that did
-        who[at[crowd]] = widest[crowd]
+        level = np.where(block_of(old, warps) == home, 2, 3)  # how far apart old and new user are
+        level = np.where(warp_of(old) == warp, 1, level)
+        level = np.where(old == me, 0, level)
+        for depth, mine in enumerate(
+            (me, warp, home), start=1
+        ):  # and the new ones among each other
+            who[at] = mine
+            level = np.maximum(level, np.where(who[at] != mine, depth, 0))
+        widest = np.zeros(len(who), np.int64)
+        np.maximum.at(widest, at, level)
+        who[at] = np.choose(widest[at], [me, -2 - warp, _BLOCKS - home, np.full(len(me), EVERYONE)])
         time[at] = m.clock
 
     def _same_value(
