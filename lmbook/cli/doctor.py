@@ -15,6 +15,7 @@ GIVES = {
     "mpi": "the same ranks under mpirun (mpi4py and MPICH)",
     "ray": "the same ranks in a cluster of Ray",
     "gpu": "the same engine on an NVIDIA GPU (cupy); the book never needs it",
+    "nvrtc": "NVIDIA's compiler: registers and spills of a kernel, without a GPU",
     "dev": "tests, lint and types: what `python make.py test` uses",
 }
 

@@ -1,0 +1,197 @@
+"""The syntax tree. Every node knows its line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class TypeName:
+    """A type as written: a name, perhaps of a template parameter, and what stands around it."""
+
+    name: str
+    const: bool = False
+    pointer: bool = False
+    reference: bool = False
+
+
+# --- expressions
+
+
+@dataclass
+class Node:
+    line: int
+
+
+@dataclass
+class Number(Node):
+    text: str
+
+
+@dataclass
+class Name(Node):
+    text: str
+
+
+@dataclass
+class Unary(Node):
+    op: str
+    operand: Node
+
+
+@dataclass
+class Step(Node):
+    """`++i`, `i++`, `--i`, `i--`."""
+
+    op: str
+    operand: Node
+    postfix: bool
+
+
+@dataclass
+class Binary(Node):
+    op: str
+    left: Node
+    right: Node
+
+
+@dataclass
+class Assign(Node):
+    """`op` is empty for `=`, else the operator before the equals sign."""
+
+    op: str
+    target: Node
+    value: Node
+
+
+@dataclass
+class Select(Node):
+    """`test ? yes : no`."""
+
+    test: Node
+    yes: Node
+    no: Node
+
+
+@dataclass
+class Cast(Node):
+    type: TypeName
+    value: Node
+    reinterpret: bool = False
+
+
+@dataclass
+class SizeOf(Node):
+    type: TypeName
+
+
+@dataclass
+class Index(Node):
+    base: Node
+    index: Node
+
+
+@dataclass
+class Member(Node):
+    base: Node
+    field: str
+
+
+@dataclass
+class Call(Node):
+    name: str
+    arguments: list[Node]
+    template: list[Node | TypeName] = field(default_factory=list)
+
+
+@dataclass
+class Comma(Node):
+    first: Node
+    second: Node
+
+
+# --- statements
+
+
+@dataclass
+class Block(Node):
+    body: list[Node]
+    scope: bool = True
+
+
+@dataclass
+class Declare(Node):
+    type: TypeName
+    name: str
+    dims: list[Node | None]
+    value: Node | None = None
+    elements: list[Node] | None = None
+    shared: bool = False
+    dynamic: bool = False
+
+
+@dataclass
+class Evaluate(Node):
+    value: Node
+
+
+@dataclass
+class If(Node):
+    test: Node
+    yes: Node
+    no: Node | None
+
+
+@dataclass
+class Loop(Node):
+    """`for`, `while` and `do`: the last has `test_first` False."""
+
+    start: Node | None
+    test: Node | None
+    step: Node | None
+    body: Node
+    test_first: bool = True
+
+
+@dataclass
+class Return(Node):
+    value: Node | None
+
+
+@dataclass
+class Break(Node):
+    pass
+
+
+@dataclass
+class Continue(Node):
+    pass
+
+
+# --- the file
+
+
+@dataclass
+class Parameter:
+    type: TypeName
+    name: str
+
+
+@dataclass
+class Function:
+    line: int
+    name: str
+    is_kernel: bool
+    result: TypeName
+    parameters: list[Parameter]
+    body: Block
+    template: list[tuple[str, str]]  # ("int", "TILE") or ("typename", "T")
+    max_threads: int | None = None
+
+
+@dataclass
+class Unit:
+    """A parsed source: its functions by name, and constants of the whole file."""
+
+    functions: dict[str, Function]
+    constants: list[Declare]
