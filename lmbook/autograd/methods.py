@@ -300,7 +300,7 @@ class Methods:
                 "register_post_accumulate_grad_hook: only leaves keep a gradient; this one was computed"
             )
         if getattr(self, "_hooks", None) is None:
-            self._hooks: dict[int, Any] = {}
+            self._hooks: dict[int, Any] = {}  # type: ignore[misc]
         return Handle(self._hooks, hook)
 
     # Type and copies
