@@ -35,13 +35,15 @@ class CausalSelfAttention(nn.Module):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.n_head, self.dropout = config.n_head, config.dropout
+        self.head_dim = config.n_embd // config.n_head
         self.c_attn = nn.Linear(config.n_embd, 3 * config.n_embd, bias=config.bias)
         self.c_proj = nn.Linear(config.n_embd, config.n_embd, bias=config.bias)
 
     def forward(self, x: Tensor, cache: KVCache | None = None, layer: int = 0) -> Tensor:
         """(N, T, E) -> (N, T, E)."""
-        n, t, e = x.shape
-        qkv = self.c_attn(x).reshape(n, t, 3, self.n_head, e // self.n_head)
+        qkv = self.c_attn(x)
+        n, t = qkv.shape[:2]
+        qkv = qkv.reshape(n, t, 3, -1, self.head_dim)  # all heads, or those of this rank
         q, k, v = (qkv[:, :, i].transpose(1, 2) for i in range(3))  # (N, H, T, E / H) each
         if cache is not None:
             k, v = cache.extend(layer, k, v)
@@ -49,7 +51,7 @@ class CausalSelfAttention(nn.Module):
         mask = cache_mask(t, k.shape[2])
         causal = mask is None and t > 1
         y = F.scaled_dot_product_attention(q, k, v, mask, p, is_causal=causal)
-        return self.c_proj(y.transpose(1, 2).reshape(n, t, e))
+        return self.c_proj(y.transpose(1, 2).reshape(n, t, -1))
 
 
 class MLP(nn.Module):
