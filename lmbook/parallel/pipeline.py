@@ -33,8 +33,8 @@ class Pipeline(Module):
     microbatches, in the order of one process that takes them one after the other: the same bits.
 
     Messages are sent without waiting for the receiver. `blocking=True` waits, as a plain `send` does where
-    messages are not buffered: then two neighbours that send to each other wait for ever. Bytes: 2 (p v - 1) m times
-    those of an activation of a microbatch.
+    messages are not buffered: then two neighbours that send to each other wait for ever. Bytes:
+    2 (p v - 1) m times those of an activation of a microbatch.
     """
 
     def __init__(
@@ -47,12 +47,18 @@ class Pipeline(Module):
     ) -> None:
         super().__init__()
         if schedule not in SCHEDULES:
-            raise ValueError(f"Pipeline: schedule {schedule!r} is unknown; there are {list(SCHEDULES)}")
+            raise ValueError(
+                f"Pipeline: schedule {schedule!r} is unknown; there are {list(SCHEDULES)}"
+            )
         if chunks > 1 and schedule != "interleaved":
-            raise ValueError(f"Pipeline: {chunks} chunks want the schedule 'interleaved', not {schedule!r}")
+            raise ValueError(
+                f"Pipeline: {chunks} chunks want the schedule 'interleaved', not {schedule!r}"
+            )
         count = comm.size * chunks
         if len(layers) < count:
-            raise ValueError(f"Pipeline: {len(layers)} layers for {count} parts; at least one for each")
+            raise ValueError(
+                f"Pipeline: {len(layers)} layers for {count} parts; at least one for each"
+            )
         self.comm, self.schedule, self.chunks, self.blocking = comm, schedule, chunks, blocking
         everything = ModuleList(layers)
         broadcast_parameters(everything, comm)

@@ -1,8 +1,8 @@
-"""The order in which the stages of a pipeline take microbatches forwards and backwards, and how long it takes.
+"""The order in which the stages of a pipeline take microbatches, and how long that takes.
 
 A schedule is a list of actions for each rank. p stages (ranks), m microbatches, v chunks of the model a
-rank: chunk c of rank r is part c p + r of p v parts of the model. "F" forward, "B" backward; a zero-bubble schedule
-separates "B", the gradient of the input, from "W", that of the weights.
+rank: chunk c of rank r is part c p + r of p v parts of the model. "F" forward, "B" backward; a zero-bubble
+schedule separates "B", the gradient of the input, from "W", that of the weights.
 
 The bubble: with equal stages each rank is idle (p - 1)(f + b) of its m (f + b) seconds of work, by GPipe and
 1F1B alike; interleaving divides that by v. 1F1B keeps p - r microbatches' activations, GPipe m.
@@ -67,30 +67,40 @@ def interleaved(stages: int, microbatches: int, chunks: int) -> Schedule:
 
 
 def zero_bubble(stages: int, microbatches: int) -> Schedule:
-    """1F1B whose weight gradients wait and fill the gaps: ZB-H1, with the memory of 1F1B.
+    """1F1B whose weight gradients wait and fill the gaps: ZB-H1, with no more memory than 1F1B's first rank.
 
-    With equal times of F, B and W the bubble is a third of 1F1B's.
+    Found by letting time run in equal steps: a rank takes the first that it can of F, B, W, with at most
+    p - r microbatches before their B and p before their W. With equal times of F, B and W and m >= p the
+    bubble is p - 1 of them, a third of 1F1B's.
     """
-    found: Schedule = []
-    for r, actions in enumerate(one_f_one_b(stages, microbatches)):
-        order: list[Action] = []
-        waiting = 0  # input gradients done whose weight gradients are not
-        done = 0
-        for i, action in enumerate(actions):
-            order.append(action)
-            if action.kind != "B":
-                continue
-            waiting += 1
-            draining = all(a.kind == "B" for a in actions[i:])
-            if waiting > r and (not draining or i == len(actions) - 1 or waiting > r + 1):
-                order.append(Action("W", done))
-                waiting, done = waiting - 1, done + 1
-        order += [Action("W", i) for i in range(done, microbatches)]
-        found.append(order)
+    p, m = stages, microbatches
+    count = [dict.fromkeys("FBW", 0) for _ in range(p)]
+    done: set[tuple[str, int, int]] = set()
+    found: Schedule = [[] for _ in range(p)]
+    while any(c["W"] < m for c in count):
+        now: list[tuple[str, int, int]] = []
+        for r, c in enumerate(count):
+            f, b, w = c["F"], c["B"], c["W"]
+            can = {
+                "F": f < m and f - b < p - r and f - w < p and (r == 0 or ("F", f, r - 1) in done),
+                "B": ("F", b, r) in done and (r == p - 1 or ("B", b, r + 1) in done),
+                "W": w < b,
+            }
+            kind = next((k for k in "FBW" if can[k]), None)
+            if kind:
+                found[r].append(Action(kind, c[kind]))
+                now.append((kind, c[kind], r))
+                c[kind] += 1
+        done.update(now)
     return found
 
 
-SCHEDULES = {"gpipe": gpipe, "1f1b": one_f_one_b, "interleaved": interleaved, "zero_bubble": zero_bubble}
+SCHEDULES = {
+    "gpipe": gpipe,
+    "1f1b": one_f_one_b,
+    "interleaved": interleaved,
+    "zero_bubble": zero_bubble,
+}
 
 
 class Span(NamedTuple):
@@ -133,8 +143,8 @@ def simulate(
     """Run a schedule on a clock.
 
     `forward`, `backward` and `weight` are the seconds of a whole rank (all its chunks), one number or one a
-    rank; where a schedule has no "W", its "B" takes backward + weight. `message` is the time between two stages. Raises
-    `ValueError` for a schedule in which everyone waits.
+    rank; where a schedule has no "W", its "B" takes backward + weight. `message` is the time between stages.
+    Raises `ValueError` for a schedule in which everyone waits.
     """
     p = len(schedule)
     chunks = 1 + max(a.chunk for actions in schedule for a in actions)
@@ -176,6 +186,10 @@ def simulate(
                 next_[r] += 1
                 moved = True
         if not moved:
-            stuck = [f"rank {r} at {schedule[r][next_[r]]}" for r in range(p) if next_[r] < len(schedule[r])]
+            stuck = [
+                f"rank {r} at {schedule[r][next_[r]]}"
+                for r in range(p)
+                if next_[r] < len(schedule[r])
+            ]
             raise ValueError(f"simulate: every rank waits: {', '.join(stuck)}")
     return Timeline(spans, max(clock), busy, peak)
