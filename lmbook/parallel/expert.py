@@ -81,7 +81,7 @@ class ExpertParallel(Module):
         if self.capacity_factor is not None:
             capacity = math.ceil(self.capacity_factor * self.top_k * len(tokens) / count)
         token, choice, expert = route(scores.data, self.top_k, capacity)
-        self._balance(scores, capacity, len(token))
+        self._balance(scores, len(token))
 
         to_expert = np.bincount(expert, minlength=count)
         told = self.comm.all_to_all(
@@ -111,7 +111,7 @@ class ExpertParallel(Module):
         found = [p for p in parts if p is not None]
         return cat(found)[np.argsort(order, kind="stable")] if found else rows
 
-    def _balance(self, scores: Tensor, capacity: int | None, kept: int) -> None:
+    def _balance(self, scores: Tensor, kept: int) -> None:
         """M sum(share_i mean probability_i), with the shares of all ranks' tokens."""
         count = scores.shape[1]
         chosen = np.argsort(-scores.data, axis=1, kind="stable")[:, : self.top_k]
