@@ -127,7 +127,10 @@ def test_files_stay_short() -> None:
     assert median < 150, f"the median file has {median} lines"
 
 
-OPTIONAL = ("cupy", "jax", "matplotlib", "numba", "pandas", "rich", "scipy", "torch", "typer")
+OPTIONAL = (
+    "cloudpickle", "cupy", "jax", "matplotlib", "mpi4py", "numba", "pandas", "ray", "rich", "scipy",
+    "torch", "typer",
+)  # fmt: skip
 
 
 def test_the_core_imports_with_numpy_alone() -> None:

@@ -130,7 +130,7 @@ class Communicator:
 
     @property
     def clock(self) -> float:
-        """Seconds since the start: virtual ones in the simulator."""
+        """Seconds since the start, in the simulator virtual ones."""
         return self.transport.now()
 
     def compute(self, seconds: float, label: str = "") -> None:

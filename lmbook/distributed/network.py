@@ -31,7 +31,7 @@ class Network:
         self.alpha, self.beta, self.latency = float(alpha), float(beta), float(latency)
 
     size: int | None = None
-    """The number of ranks that the network is made for; None: any."""
+    """The number of ranks that the network is made for; None for any."""
 
     def cost(self, src: int, dst: int) -> tuple[float, float, float]:
         """(alpha, beta, latency) of the way from one rank to another."""

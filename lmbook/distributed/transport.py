@@ -4,7 +4,7 @@ from collections.abc import Hashable
 from typing import Any
 
 Channel = tuple[Hashable, int]
-"""The communicator's context and the tag: messages are matched within a channel, in order."""
+"""The communicator's context and the tag; messages are matched within a channel, in order."""
 Parcel = tuple[int, Any, Any]
 """Sender, note of the collective (None outside one), and value."""
 

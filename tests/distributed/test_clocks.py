@@ -266,7 +266,7 @@ def test_ranks_draw_numbers_of_their_own_and_arguments_are_theirs() -> None:
     assert run(fn, 3, box)[0][0] == results[0][0] != run(fn, 3, box, seed=1)[0][0]
 
 
-def test_an_interrupt_ends_all_threads() -> None:
+def test_an_interrupt_inside_a_rank_ends_all_threads() -> None:
     import threading
 
     def fn(comm):
@@ -278,3 +278,30 @@ def test_an_interrupt_ends_all_threads() -> None:
     with pytest.raises(Exception, match="KeyboardInterrupt"):
         run(fn, 4)
     assert threading.active_count() == before
+
+
+def test_an_interrupt_of_the_caller_ends_the_ranks() -> None:
+    import _thread
+    import threading
+
+    ended, before = [], threading.active_count()
+
+    def fn(comm):
+        try:
+            while True:
+                comm.barrier()
+        finally:
+            ended.append(comm.rank)
+
+    timer = threading.Timer(0.3, _thread.interrupt_main)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        run(fn, 3)
+    timer.join()
+    assert sorted(ended) == [0, 1, 2] and threading.active_count() == before
+
+
+def test_a_thousand_ranks() -> None:
+    log = run(lambda c: c.all_reduce(np.ones(1), algorithm="recursive_doubling"), 1024).log
+    assert log.total_messages == cost("all_reduce", "recursive_doubling", 1024, 8).messages == 10240
+    assert log.time == pytest.approx(10 * (5e-6 + 8 / 25e9))

@@ -45,6 +45,9 @@ def failures(comm, what: str) -> None:
     try:
         comm.barrier()
         if comm.rank == 1:
+            for other in (0, 2):
+                comm.recv(other, tag=5)
+            time.sleep(0.3)  # now the others wait
             if what == "raise":
                 raise LookupError("where is it")
             if what == "kill":
@@ -52,6 +55,7 @@ def failures(comm, what: str) -> None:
             if what == "exit":
                 os._exit(3)
             time.sleep(60)
+        comm.send("waiting", 1, tag=5)
         comm.recv(1, tag=6)
     finally:
         print(f"rank {comm.rank} cleaned up")

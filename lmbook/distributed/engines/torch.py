@@ -19,7 +19,7 @@ from lmbook.distributed.errors import CommError
 from lmbook.distributed.wire import WireTransport
 
 HEAD = 1024
-"""Bytes of the first tensor of a frame: two lengths, and the header if it fits."""
+"""Bytes of the first tensor of a frame, which holds two lengths, and the header if it fits."""
 ROOM = HEAD - 16
 LONG = timedelta(days=7)
 

@@ -114,7 +114,8 @@ class Baton:
         if self.alive:
             heappop(self._heap)[3]._lock.release()
             try:
-                self._over.acquire()
+                while not self._over.acquire(timeout=0.1):  # wakes for an interrupt
+                    pass
             except BaseException:  # an interrupt: let the tasks unwind, but do not wait for ever
                 self.stopping = True
                 self._over.acquire(timeout=5)
