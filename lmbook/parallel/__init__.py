@@ -7,7 +7,13 @@ and run it with `lmbook.distributed.run`.
 from lmbook.parallel.buckets import buckets, flatten, unflatten
 from lmbook.parallel.clip import clip_grad_norm_
 from lmbook.parallel.compression import Compression, OneBit, PowerSGD, TopK
-from lmbook.parallel.context import causal_work, gathered_attention, positions, ring_attention
+from lmbook.parallel.context import (
+    causal_work,
+    context_parallel,
+    gathered_attention,
+    positions,
+    ring_attention,
+)
 from lmbook.parallel.data_parallel import DistributedDataParallel, broadcast_parameters
 from lmbook.parallel.elastic import run_elastic
 from lmbook.parallel.expert import ExpertParallel, average_gradients
@@ -70,6 +76,7 @@ __all__ = [
     "causal_work",
     "checkpoint",
     "clip_grad_norm_",
+    "context_parallel",
     "flatten",
     "full_tensors",
     "gathered_attention",

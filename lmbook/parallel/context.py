@@ -11,12 +11,14 @@ Shapes: q, k, v (N, H, T_r, D) on rank r; positions (T_r,).
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
 from lmbook import functional as F
 from lmbook.autograd import Tensor, primitive
 from lmbook.distributed import Communicator, blocks
+from lmbook.nn import Module
 from lmbook.parallel.differentiable import gather_sum
 
 
@@ -112,3 +114,39 @@ def gathered_attention(
     if is_causal:
         mask = own[:, None] >= np.concatenate(comm.all_gather(np.asarray(own)))[None, :]
     return F.scaled_dot_product_attention(q, k, v, mask)
+
+
+def context_parallel(
+    model: Module, comm: Communicator, length: int, kind: str = "ring", balanced: bool = True
+) -> np.ndarray:
+    """Make a GPT's attention look at the tokens of all ranks; returns the positions that are this rank's.
+
+        own = context_parallel(model, mesh["cp"], block_size)
+        logits = model(Tensor(tokens[:, own]), positions=own)
+
+    Changes every module with a method `attend(q, k, v, mask, dropout, causal)`, in place. The loss is the
+    mean over this rank's tokens; average the gradients over the group. `kind`: "ring" or "gathered".
+    """
+    if kind not in ("ring", "gathered"):
+        raise ValueError(f"context_parallel: kind {kind!r} is neither 'ring' nor 'gathered'")
+    if (balanced and length % (2 * comm.size)) or length % comm.size:
+        raise ValueError(
+            f"context_parallel: {length} positions do not divide into {(1 + balanced) * comm.size} "
+            "equal pieces, so that a mean over a rank's tokens would not weigh all alike"
+        )
+    own = positions(length, comm.size, balanced)[comm.rank]
+    run = ring_attention if kind == "ring" else gathered_attention
+
+    def attend(q: Tensor, k: Tensor, v: Tensor, mask: Any, dropout: float, causal: bool) -> Tensor:
+        if mask is not None or dropout:
+            raise ValueError("context_parallel: attention with a mask or dropout is not divided")
+        return run(q, k, v, comm, own, is_causal=True)
+
+    found = [m for m in model.modules() if hasattr(m, "attend")]
+    if not found:
+        raise ValueError(
+            f"context_parallel: {type(model).__name__} has no module with a method attend"
+        )
+    for m in found:
+        object.__setattr__(m, "attend", attend)
+    return own

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lmbook import backend
+from lmbook import backend, nn
 from lmbook import functional as F
 from lmbook.autograd import Tensor
 from lmbook.distributed import RankError, run
@@ -16,6 +16,7 @@ from lmbook.parallel import (
     Mesh,
     Pipeline,
     all_reduce_gradients,
+    context_parallel,
     full_tensors,
     gpt_layers,
     gpt_plan,
@@ -143,3 +144,67 @@ def test_fully_sharded_and_tensor_parallel_together() -> None:
     for told in run(fn, 4, 3):
         for n in want:
             np.testing.assert_allclose(told[n], want[n], atol=1e-11, err_msg=n)
+
+
+@pytest.mark.parametrize("kind", ["ring", "gathered"])
+@pytest.mark.parametrize("balanced", [True, False])
+def test_context_data_and_tensor_parallel_together_on_the_gpt(kind, balanced) -> None:
+    config = GPTConfig(vocab_size=12, block_size=8, n_layer=2, n_head=2, n_embd=8)
+
+    def text(step):
+        return np.random.default_rng([6, step]).integers(0, 12, (4, 9))
+
+    def fn(comm, dp, cp, tp):
+        mesh = Mesh(comm, dp=dp, cp=cp, tp=tp)
+        model = GPT(config).double()
+        for p in model.parameters():
+            p.data[...] = comm.broadcast(p.data)
+        parallelize_module(model, mesh["tp"], gpt_plan(config.n_head))
+        own = context_parallel(model, mesh["cp"], config.block_size, kind, balanced)
+        optimizer = AdamW(model.parameters(), lr=0.01)
+        replicas = mesh.group("dp", "cp")
+        for s in range(3):
+            rows = slice(4 * mesh.place["dp"] // dp, 4 * (mesh.place["dp"] + 1) // dp)
+            x = text(s)[rows]
+            optimizer.zero_grad()
+            logits = model(Tensor(x[:, :-1][:, own]), positions=own)
+            vocab_parallel_cross_entropy(logits, Tensor(x[:, 1:][:, own]), mesh["tp"]).backward()
+            all_reduce_gradients(model, replicas)
+            optimizer.step()
+        return full_tensors(model, mesh["tp"])
+
+    with backend.using(np.random.default_rng([0, 0])):
+        model = GPT(config).double()
+    optimizer = AdamW(model.parameters(), lr=0.01)
+    for s in range(3):
+        x = text(s)
+        optimizer.zero_grad()
+        F.cross_entropy(
+            model(Tensor(x[:, :-1])).reshape(-1, 12), Tensor(x[:, 1:].reshape(-1))
+        ).backward()
+        optimizer.step()
+    want = model.state_dict()
+    for sizes in ((1, 2, 1), (1, 4, 1), (2, 2, 2)):
+        for told in run(fn, int(np.prod(sizes)), *sizes):
+            for n in want:
+                np.testing.assert_allclose(told[n], want[n], atol=1e-11, err_msg=n)
+
+
+def test_context_parallel_says_what_does_not_fit() -> None:
+    for match, make in {
+        "7 positions do not divide into 4 equal": lambda c: context_parallel(GPT(CONFIG), c, 7),
+        "kind 'tree' is neither": lambda c: context_parallel(GPT(CONFIG), c, 8, "tree"),
+        "Linear has no module with a method attend": lambda c: context_parallel(
+            nn.Linear(2, 2), c, 8
+        ),
+    }.items():
+        with pytest.raises(RankError, match=match):
+            run(make, 2)
+
+    def drops(comm):
+        model = GPT(GPTConfig(12, 8, 1, 2, 8, dropout=0.5))
+        own = context_parallel(model, comm, 8)
+        model(Tensor(np.zeros((1, 4), int)), positions=own)
+
+    with pytest.raises(RankError, match="attention with a mask or dropout is not divided"):
+        run(drops, 2)
