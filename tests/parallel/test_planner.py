@@ -181,7 +181,7 @@ def test_predictions_for_megatron_sc21_table_1() -> None:
     misses = {}
     for billions, a, h, l, t, p, n, batch, printed in SC21:
         model = Transformer(l, h, a)
-        layout = Layout(n // t // p, p, t, 1, 0, 1, "full", False)
+        layout = Layout(n // t // p, p, t, 1, 1, 0, 1, "full", False)
         step = predict(model, selene(n), layout, batch)
         hardware = model.flops_per_token(recompute="full") * step.tokens_per_second / n / 1e12
         misses[billions] = hardware / printed - 1
@@ -216,9 +216,46 @@ def test_predict_refuses_what_does_not_divide() -> None:
     model = Transformer(24, 2304, 24)
     for layout, match in (
         (Layout(data=3), "64 sequences by data x microbatch = 3"),
-        (Layout(pipeline=5), "24 layers by pipeline x chunks = 5"),
+        (Layout(context=3), "2048 positions by twice context = 6"),
         (Layout(tensor=7), "24 heads by tensor = 7"),
         (Layout(pipeline=3, chunks=2), "64 microbatches are no multiple of 3"),
     ):
         with pytest.raises(ValueError, match=match):
             predict(model, selene(8), layout, 64)
+
+
+LLAMA = {"vocab": 128256, "ffn": 53248, "kv_heads": 8, "llama": True}
+
+
+def test_llama_3_parameters_and_table_4() -> None:
+    """Dubey et al. 2024, Table 4: BF16 MFU 43, 41, 38 %. Their chunks a rank are not printed; 8 is assumed.
+
+    With the same efficiency as for A100s, 0.6, the model is 5 to 7 % too fast. It counts 95 GB, where they
+    fit 80 by means that it does not know.
+    """
+    assert Transformer(126, 16384, 128, **LLAMA).parameters() == pytest.approx(405.9e9, rel=1e-3)
+    assert (
+        Transformer(32, 4096, 32, 128256, ffn=14336, kv_heads=8, llama=True).parameters()
+        == 8_030_261_248
+    )
+    rows = [  # GPUs, tensor, context, pipeline, data, positions, sequences, MFU; data 8, not 4, in the third
+        (8192, 8, 1, 16, 64, 8192, 2048, 0.43),
+        (16384, 8, 1, 16, 128, 8192, 2048, 0.41),
+        (16384, 8, 16, 16, 8, 131072, 128, 0.38),
+    ]
+    for n, t, c, p, d, positions, batch, printed in rows:
+        model = Transformer(126, 16384, 128, sequence=positions, **LLAMA)
+        cluster = Cluster(n, 989e12, 80e9, 8, 450e9, 50e9)
+        layout = Layout(d, p, t, c, 1, 1, 8, "selective")
+        assert layout.accelerators == n
+        step = predict(model, cluster, layout, batch)
+        assert 0.04 < step.mfu / printed - 1 < 0.08
+        assert step.memory == pytest.approx(95e9, rel=0.01)
+
+
+def test_long_sequences_are_divided() -> None:
+    model = Transformer(32, 4096, 32, 128256, 131072, ffn=14336, kv_heads=8, llama=True)
+    found = plan(model, Cluster(64, 989e12, 80e9, 8, 450e9, 50e9), 64)
+    assert found.layout.context > 1 and "context" in found.explain()
+    short = plan(Transformer(32, 4096, 32, 128256, 2048, ffn=14336, llama=True), selene(64), 1024)
+    assert short.layout.context == 1

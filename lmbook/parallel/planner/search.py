@@ -36,22 +36,28 @@ class Plan:
 
 
 def layouts(model: Transformer, cluster: Cluster, batch: int) -> Iterator[Layout]:
-    """All layouts that use every accelerator and divide the work evenly, tensor parallelism inside a node."""
+    """Layouts that use every accelerator and divide the work evenly, tensor parallelism inside a node.
+
+    Context parallelism leaves each rank 4096 positions or more.
+    """
     n = cluster.accelerators
-    for t in _divisors(n, min(cluster.per_node, model.heads)):
-        for p in _divisors(n // t, model.layers):
-            d = n // t // p
-            if model.heads % t or model.layers % p or batch % d:
-                continue
+    grids = (
+        (n // (t * p * c), p, c, t)
+        for t in _divisors(n, min(cluster.per_node, model.heads))
+        for p in _divisors(n // t, model.layers)
+        for c in _divisors(n // (t * p), max(1, model.sequence // 4096))
+    )
+    for d, p, c, t in grids:
+        if model.heads % t == 0 and model.layers % p == 0 and batch % d == 0:
             for b in (1, 2, 4, 8):
                 if batch % (d * b):
                     continue
                 for v in (1, 2, 4) if p > 1 else (1,):
                     if v > 1 and (model.layers % (p * v) or batch // (d * b) % p):
                         continue
-                    for zero in (1, 2, 3) if d > 1 else (1,):
+                    for zero in (1, 2, 3) if d * c > 1 else (1,):
                         for recompute in ("none", "selective", "full"):
-                            yield Layout(d, p, t, b, zero, v, recompute, t > 1)
+                            yield Layout(d, p, t, c, b, zero, v, recompute, t > 1)
 
 
 def _divisors(n: int, most: int) -> list[int]:
@@ -63,8 +69,8 @@ def plan(
 ) -> Plan:
     """The quickest layout that fits, with `reserve` of the memory left free.
 
-    Searches data, tensor and pipeline degrees, ZeRO stage, microbatch, interleaving and recomputation.
-    Raises `ValueError` if none fits, naming the smallest.
+    Searches data, pipeline, context and tensor degrees, ZeRO stage, microbatch, interleaving and
+    recomputation. Raises `ValueError` if none fits, naming the smallest.
     """
     fits: list[tuple[Layout, Step]] = []
     least: tuple[float, Layout] | None = None
@@ -84,10 +90,10 @@ def plan(
         )  # fmt: skip
     fits.sort(key=lambda found: (found[1].time, found[1].memory))
     (layout, step), *others = fits
-    seen = {(layout.data, layout.pipeline, layout.tensor)}
+    seen = {(layout.data, layout.pipeline, layout.context, layout.tensor)}
     apart = []
     for other in others:  # the next ones that divide the ranks differently
-        key = (other[0].data, other[0].pipeline, other[0].tensor)
+        key = (other[0].data, other[0].pipeline, other[0].context, other[0].tensor)
         if key not in seen:
             seen.add(key)
             apart.append(other)
