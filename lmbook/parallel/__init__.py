@@ -6,7 +6,7 @@ and run it with `lmbook.distributed.run`.
 
 from lmbook.parallel.buckets import buckets, flatten, unflatten
 from lmbook.parallel.clip import clip_grad_norm_
-from lmbook.parallel.compression import Compression, OneBit, PowerSGD, TopK
+from lmbook.parallel.compression import Compression, Int8, OneBit, PowerSGD, TopK
 from lmbook.parallel.context import (
     causal_work,
     context_parallel,
@@ -55,6 +55,7 @@ __all__ = [
     "ExpertParallel",
     "FlatShard",
     "FullyShardedDataParallel",
+    "Int8",
     "LocalSGD",
     "LogicalShards",
     "Mesh",

@@ -12,7 +12,7 @@ from lmbook.distributed import Communicator
 from lmbook.nn import Module
 from lmbook.optim import SGD, Optimizer
 from lmbook.parallel.buckets import flatten, unflatten
-from lmbook.parallel.data_parallel import broadcast_parameters
+from lmbook.parallel.data_parallel import Reduce, broadcast_parameters
 
 
 class LocalSGD:
@@ -58,7 +58,8 @@ class DiLoCo(LocalSGD):
 
     Every `every` steps, with x the parameters all ranks left from and y_r where rank r came to:
     d = mean over r of (x - y_r); x <- outer step of x along d. The outer optimiser is, by default, SGD
-    of rate 0.7 with Nesterov momentum 0.9. The inner one keeps its moments. Source: Douillard et al. 2023.
+    of rate 0.7 with Nesterov momentum 0.9. The inner one keeps its moments. `comm_hook`
+    replaces the all-reduce, for instance by `Int8`. Source: Douillard et al. 2023.
     """
 
     def __init__(
@@ -70,14 +71,16 @@ class DiLoCo(LocalSGD):
         outer: Callable[[list[Tensor]], Optimizer] = lambda ps: SGD(
             ps, lr=0.7, momentum=0.9, nesterov=True
         ),
+        comm_hook: Reduce | None = None,
     ) -> None:
         super().__init__(model, optimizer, comm, every)
+        self.reduce = comm_hook or (lambda c, _, way: c.all_reduce(way, "mean"))
         self.anchor = Tensor(flatten(p.data for p in self.parameters), requires_grad=True)
         self.outer = outer([self.anchor])
 
     def meet(self) -> None:
         """One step of the outer optimiser."""
         way = self.anchor.data - flatten(p.data for p in self.parameters)
-        self.anchor.grad = Tensor(self.comm.all_reduce(way, "mean"))
+        self.anchor.grad = Tensor(self.reduce(self.comm, 0, way))
         self.outer.step()
         self._put(self.anchor.data)

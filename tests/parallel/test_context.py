@@ -50,16 +50,6 @@ def test_outputs_and_gradients_are_those_of_one_process(ranks, dtype, kind) -> N
                         np.testing.assert_allclose(a, b[:, :, own], atol=TOL[dtype])
 
 
-def test_processes_have_the_simulators_bits() -> None:
-    for kind in KINDS:
-        sim, proc = (
-            run(divided, 3, kind, np.float32, True, True, backend=b) for b in ("sim", "proc")
-        )
-        for (_, a), (_, b) in zip(sim, proc):
-            for x, y in zip(a, b):
-                np.testing.assert_array_equal(x, y)
-
-
 def test_two_pieces_a_rank_balance_the_work_exactly() -> None:
     for ranks in (2, 3, 4, 8):
         length = 6 * 2 * ranks

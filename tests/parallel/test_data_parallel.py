@@ -16,6 +16,7 @@ from lmbook.parallel import (
     flatten,
     unflatten,
 )
+from lmbook.training import Trainer
 from tests.parallel.programs import (
     WIDTH,
     adam,
@@ -262,3 +263,20 @@ def test_logical_shards_refuse_gaps() -> None:
         run(lambda c: LogicalShards(network().parameters(), c, 2), 3)
     with pytest.raises(RankError, match="has no gradient in shard 0"):
         run(lambda c: LogicalShards(network().parameters(), c, 2).add(0), 1)
+
+
+def test_the_books_trainer_needs_one_more_line() -> None:
+    def fn(comm):
+        model = DistributedDataParallel(network(), comm, 200)  # this one
+        trainer = Trainer(model, adam(model.parameters()), progress=False, clip_norm=0.5)
+        trainer.fit([part(s, comm.rank, comm.size) for s in range(4)])
+        return state(model)
+
+    with backend.using(np.random.default_rng([0, 0])):
+        model = network()
+    Trainer(model, adam(model.parameters()), progress=False, clip_norm=0.5).fit(
+        [part(s, 0, 1) for s in range(4)]
+    )
+    for ranks in (2, 3):
+        for got in run(fn, ranks):
+            np.testing.assert_allclose(got, state(model), atol=1e-13)

@@ -116,13 +116,6 @@ def test_data_pipeline_and_tensor_parallel_together_train_as_one_process(
                 np.testing.assert_allclose(x, want[n], atol=1e-11, err_msg=n)
 
 
-def test_processes_have_the_simulators_bits() -> None:
-    args = (2, 1, 2, 2, True, "1f1b")
-    for a, b in zip(run(three_d, 4, *args), run(three_d, 4, *args, backend="proc")):
-        for n in a:
-            np.testing.assert_array_equal(a[n], b[n])
-
-
 def test_fully_sharded_and_tensor_parallel_together() -> None:
     def fn(comm, steps):
         mesh = Mesh(comm, dp=2, tp=2)

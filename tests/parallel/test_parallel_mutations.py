@@ -178,7 +178,9 @@ MUTATIONS = [
 
 
 @pytest.mark.parametrize(
-    ("check", "owner", "name", "old", "new"), MUTATIONS, ids=lambda v: str(v)[-24:]
+    ("check", "owner", "name", "old", "new"),
+    MUTATIONS,
+    ids=lambda v: getattr(v, "__name__", str(v)[-24:]),
 )
 def test_a_planted_fault_is_caught(check, owner, name, old, new, monkeypatch) -> None:
     original = getattr(owner, name)

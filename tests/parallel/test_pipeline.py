@@ -160,12 +160,8 @@ def test_pipelines_have_the_bits_of_one_process_in_both_modes(
         assert all(x is None for losses, _ in told[:-1] for x in losses)
 
 
-def test_processes_and_more_chunks() -> None:
+def test_more_chunks() -> None:
     want = serial(4, np.float32)[1]
-    for schedule, chunks in KINDS:
-        np.testing.assert_array_equal(
-            run(train, 2, 4, np.float32, schedule, chunks, backend="proc")[1][1], want
-        )
     np.testing.assert_array_equal(run(train, 2, 4, np.float32, "interleaved", 4)[0][1], want)
 
 
