@@ -4,6 +4,7 @@ A few lines turn a training script for one process into one for many: wrap the m
 and run it with `lmbook.distributed.run`.
 """
 
+from lmbook.parallel import planner
 from lmbook.parallel.buckets import buckets, flatten, unflatten
 from lmbook.parallel.clip import clip_grad_norm_
 from lmbook.parallel.compression import Compression, Int8, OneBit, PowerSGD, TopK
@@ -90,6 +91,7 @@ __all__ = [
     "load_sharded",
     "one_f_one_b",
     "parallelize_module",
+    "planner",
     "positions",
     "ring_attention",
     "run_elastic",
