@@ -81,14 +81,12 @@ def test_the_ring_has_the_bits_of_a_serial_oracle_and_the_full_batch_is_near(ran
 
 
 @pytest.mark.parametrize("overlap", [True, False])
-def test_overlap_changes_no_bit_and_processes_agree_with_the_simulator(overlap) -> None:
+def test_overlap_changes_no_bit(overlap) -> None:
     def fn(comm):
         return ddp(comm, steps=5, bucket_bytes=200, overlap=overlap)[1]
 
-    sim, proc = run(fn, 2), run(fn, 2, backend="proc")
-    for got in (*sim, *proc):
+    for got in run(fn, 2):
         np.testing.assert_array_equal(got, oracle(2, 200, np.float64, 5))
-    np.testing.assert_array_equal(sim.log.bytes, proc.log.bytes)
 
 
 @pytest.mark.parametrize("mode", ["buffering", "rendezvous"])

@@ -132,13 +132,6 @@ def test_zero_3_has_the_bits_of_data_parallel(dtype, ranks, what) -> None:
     assert sum(kept for _, kept in told) == want.size
 
 
-def test_processes_give_the_simulators_bits() -> None:
-    for fn, args in ((zero, (2, np.float32, 200, 3, adam)), (fsdp, (np.float32, "linear", 3))):
-        sim, proc = run(fn, 2, *args), run(fn, 2, *args, backend="proc")
-        np.testing.assert_array_equal(sim[0][0], proc[1][0])
-        np.testing.assert_array_equal(sim.log.bytes, proc.log.bytes)
-
-
 @pytest.mark.parametrize("mode", ["buffering", "rendezvous"])
 def test_bytes_are_the_closed_forms(mode) -> None:
     n = state(network()).nbytes

@@ -91,7 +91,7 @@ def test_the_gpt_has_the_gradients_and_the_weights_of_one_process(ranks, dtype, 
             np.testing.assert_array_equal(state[key], told[0][2][key])
 
 
-def test_three_ranks_with_three_heads_uneven_sequence_and_vocabulary_and_processes() -> None:
+def test_three_ranks_with_three_heads_uneven_sequence_and_vocabulary() -> None:
     def fn(comm, sp):
         model = GPT(GPTConfig(vocab_size=11, block_size=5, n_layer=1, n_head=3, n_embd=6)).double()
         x = np.random.default_rng(0).integers(0, 11, (2, 6))
@@ -109,9 +109,6 @@ def test_three_ranks_with_three_heads_uneven_sequence_and_vocabulary_and_process
         sim = run(fn, 3, sp)
         for key in want:
             np.testing.assert_allclose(sim[2][key], want[key], atol=1e-14)
-    proc = run(fn, 3, True, backend="proc")
-    for key in want:
-        np.testing.assert_array_equal(proc[1][key], sim[1][key])
 
 
 @pytest.mark.parametrize("mode", ["buffering", "rendezvous"])
