@@ -37,6 +37,18 @@ class Mode(threading.local):
 mode = Mode()
 
 
+class Handle:
+    """Removes a hook again."""
+
+    def __init__(self, hooks: dict[int, Any], hook: Callable[..., Any]) -> None:
+        self._hooks, self._key = hooks, max(hooks, default=-1) + 1
+        hooks[self._key] = hook
+
+    def remove(self) -> None:
+        """Stop calling the hook."""
+        self._hooks.pop(self._key, None)
+
+
 class Node:
     """One operation in the graph.
 
@@ -90,9 +102,10 @@ def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
     return g.sum(axis=axes, keepdims=True).reshape(shape) if axes else g.reshape(shape)
 
 
-def _consumers(root: Node) -> dict[Node, int]:
-    """How many edges lead to each node reachable from `root`."""
+def _consumers(root: Node) -> tuple[dict[Node, int], dict[int, int]]:
+    """How many edges lead to each node reachable from `root`, and to each leaf (its id) with hooks."""
     count: dict[Node, int] = {root: 0}
+    leaves: dict[int, int] = {}
     stack = [root]
     while stack:
         for edge in stack.pop().edges:
@@ -102,7 +115,9 @@ def _consumers(root: Node) -> dict[Node, int]:
                 else:
                     count[edge] = 1
                     stack.append(edge)
-    return count
+            elif edge is not None and getattr(edge, "_hooks", None):
+                leaves[id(edge)] = leaves.get(id(edge), 0) + 1
+    return count, leaves
 
 
 def backward(
@@ -115,9 +130,10 @@ def backward(
     """Pull `seed`, the gradient of `root`'s output, back to every leaf.
 
     `leaf(tensor, g, owned)` receives each leaf's contribution; `owned` says that nobody else holds
-    `g`. Gradients of the nodes in `watch` are stored there.
+    `g`. Gradients of the nodes in `watch` are stored there. A leaf's hooks run after its last
+    contribution, while the pass goes on.
     """
-    waiting = _consumers(root)
+    waiting, expected = _consumers(root)
     grads: dict[Node, tuple[Any, bool]] = {root: (seed, False)}
     ready = [root]
     while ready:
@@ -158,6 +174,10 @@ def backward(
             if type(edge) is not Node:
                 if d is not None:
                     leaf(edge, d, owned)
+                if id(edge) in expected:
+                    expected[id(edge)] -= 1
+                    if expected[id(edge)] == 0:
+                        run_hooks(edge)
                 continue
             if d is not None:
                 if held is None:
@@ -173,6 +193,12 @@ def backward(
             if waiting[edge] == 0:
                 ready.append(edge)
         del g, pulled
+
+
+def run_hooks(leaf: Any) -> None:
+    """Tell who asked for it that a leaf has its gradient."""
+    for hook in list(getattr(leaf, "_hooks", {}).values()):
+        hook(leaf)
 
 
 @contextmanager

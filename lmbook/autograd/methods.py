@@ -1,11 +1,12 @@
 """Operations on a tensor, as methods under PyTorch's names: each a primitive or a few together."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lmbook.backend import DTypeError, IndexRangeError, ShapeError
+from lmbook.autograd.graph import Handle
+from lmbook.backend import DTypeError, GradientError, IndexRangeError, ShapeError
 
 if TYPE_CHECKING:
     from lmbook.autograd.tensor import Tensor
@@ -286,6 +287,21 @@ class Methods:
     def triu(self, diagonal: int = 0) -> "Tensor":
         """The upper triangle of the last two axes, zero elsewhere."""
         return self._op("mul", np.triu(np.ones(self.shape[-2:], self.dtype), diagonal))
+
+    # Hooks
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[["Tensor"], None]) -> Handle:
+        """Call `hook(tensor)` in each backward pass when the gradient of this leaf is complete.
+
+        The pass goes on afterwards, so that work on the gradient can begin. `remove()` ends it.
+        """
+        if not self.is_leaf:
+            raise GradientError(
+                "register_post_accumulate_grad_hook: only leaves keep a gradient; this one was computed"
+            )
+        if getattr(self, "_hooks", None) is None:
+            self._hooks: dict[int, Any] = {}  # type: ignore[misc]
+        return Handle(self._hooks, hook)
 
     # Type and copies
 

@@ -25,7 +25,7 @@ class Tensor(Methods):
     `requires_grad` whether operations on it are recorded.
     """
 
-    __slots__ = ("__weakref__", "_leaf", "_node", "_version", "data", "grad")
+    __slots__ = ("__weakref__", "_hooks", "_leaf", "_node", "_version", "data", "grad")
     __array_ufunc__ = None  # array + tensor is the tensor's business
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
@@ -160,7 +160,8 @@ class Tensor(Methods):
         """
         seed = start(self, gradient)
         if self._node is None:
-            return _accumulate(self, seed, False)
+            _accumulate(self, seed, False)
+            return graph.run_hooks(self)
         graph.backward(self._node, seed, _accumulate, retain_graph)
 
     def zero_grad(self) -> None:

@@ -35,21 +35,29 @@ class CausalSelfAttention(nn.Module):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.n_head, self.dropout = config.n_head, config.dropout
+        self.head_dim = config.n_embd // config.n_head
         self.c_attn = nn.Linear(config.n_embd, 3 * config.n_embd, bias=config.bias)
         self.c_proj = nn.Linear(config.n_embd, config.n_embd, bias=config.bias)
 
     def forward(self, x: Tensor, cache: KVCache | None = None, layer: int = 0) -> Tensor:
         """(N, T, E) -> (N, T, E)."""
-        n, t, e = x.shape
-        qkv = self.c_attn(x).reshape(n, t, 3, self.n_head, e // self.n_head)
+        qkv = self.c_attn(x)
+        n, t = qkv.shape[:2]
+        qkv = qkv.reshape(n, t, 3, -1, self.head_dim)  # all heads, or those of this rank
         q, k, v = (qkv[:, :, i].transpose(1, 2) for i in range(3))  # (N, H, T, E / H) each
         if cache is not None:
             k, v = cache.extend(layer, k, v)
         p = self.dropout if self.training else 0.0
         mask = cache_mask(t, k.shape[2])
         causal = mask is None and t > 1
-        y = F.scaled_dot_product_attention(q, k, v, mask, p, is_causal=causal)
-        return self.c_proj(y.transpose(1, 2).reshape(n, t, e))
+        y = self.attend(q, k, v, mask, p, causal)
+        return self.c_proj(y.transpose(1, 2).reshape(n, t, -1))
+
+    def attend(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Any, dropout: float, causal: bool
+    ) -> Tensor:
+        """The heads' attention: (N, H, T, E / H) each. Context parallelism puts its own in this place."""
+        return F.scaled_dot_product_attention(q, k, v, mask, dropout, is_causal=causal)
 
 
 class MLP(nn.Module):
@@ -98,15 +106,19 @@ class GPT(nn.Module):
             if name.endswith("c_proj.weight"):
                 nn.init.normal_(p, std=0.02 / math.sqrt(2 * config.n_layer))
 
-    def forward(self, index: Tensor, cache: KVCache | None = None) -> Tensor:
-        """Token numbers (N, T) -> logits (N, T, V); a cache supplies the positions before."""
+    def forward(self, index: Tensor, cache: KVCache | None = None, positions: Any = None) -> Tensor:
+        """Token numbers (N, T) -> logits (N, T, V); a cache supplies the positions before.
+
+        `positions` (T,) says where the tokens stand, if not one after the other.
+        """
         start = cache.length if cache is not None else 0
         end = start + index.shape[1]
         if end > self.config.block_size:
             raise ShapeError(
                 f"GPT: {end} positions, but block_size is {self.config.block_size}; shorten the input"
             )
-        x = self.drop(self.wte(index) + self.wpe.weight[start:end])
+        where = slice(start, end) if positions is None else positions
+        x = self.drop(self.wte(index) + self.wpe.weight[where])
         for i, block in enumerate(self.h):
             x = block(x, cache, i)
         if cache is not None:

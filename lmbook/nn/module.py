@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lmbook.autograd import Tensor, no_grad
+from lmbook.autograd.graph import Handle
 from lmbook.backend import ShapeError
 
 
@@ -16,17 +17,6 @@ class Parameter(Tensor):
 
     def __init__(self, data: Any, requires_grad: bool = True) -> None:
         super().__init__(data.data if isinstance(data, Tensor) else data, requires_grad)
-
-
-class Handle:
-    """Removes a hook again."""
-
-    def __init__(self, hooks: dict[int, Any], key: int) -> None:
-        self._hooks, self._key = hooks, key
-
-    def remove(self) -> None:
-        """Stop calling the hook."""
-        self._hooks.pop(self._key, None)
 
 
 class Module:
@@ -174,9 +164,7 @@ class Module:
     ) -> Handle:
         """Call `hook(module, inputs, output)` after each forward pass; what it returns, if anything,
         replaces the output. The handle's `remove()` ends it."""
-        key = max(self._hooks, default=-1) + 1
-        self._hooks[key] = hook
-        return Handle(self._hooks, key)
+        return Handle(self._hooks, hook)
 
     def register_forward_pre_hook(self, hook: Callable[["Module", tuple[Any, ...]], Any]) -> Handle:
         """Call `hook(module, inputs)` before each forward pass; what it returns, if anything, replaces

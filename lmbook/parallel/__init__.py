@@ -1,0 +1,103 @@
+"""Level 4: training on many ranks: data parallel, servers, sharded, tensor, pipeline, context, expert.
+
+A few lines turn a training script for one process into one for many: wrap the model, or split its layers,
+and run it with `lmbook.distributed.run`.
+"""
+
+from lmbook.parallel import planner
+from lmbook.parallel.buckets import buckets, flatten, unflatten
+from lmbook.parallel.clip import clip_grad_norm_
+from lmbook.parallel.compression import Compression, Int8, OneBit, PowerSGD, TopK
+from lmbook.parallel.context import (
+    causal_work,
+    context_parallel,
+    gathered_attention,
+    positions,
+    ring_attention,
+)
+from lmbook.parallel.data_parallel import DistributedDataParallel, broadcast_parameters
+from lmbook.parallel.elastic import run_elastic
+from lmbook.parallel.expert import ExpertParallel, average_gradients
+from lmbook.parallel.fsdp import FullyShardedDataParallel
+from lmbook.parallel.local_sgd import DiLoCo, LocalSGD
+from lmbook.parallel.mesh import Mesh, all_reduce_gradients
+from lmbook.parallel.ordered import LogicalShards
+from lmbook.parallel.parallelize import full_tensors, gpt_plan, parallelize_module
+from lmbook.parallel.pipeline import Pipeline, gpt_layers
+from lmbook.parallel.recompute import checkpoint
+from lmbook.parallel.schedules import (
+    Action,
+    Timeline,
+    gpipe,
+    interleaved,
+    one_f_one_b,
+    simulate,
+    zero_bubble,
+)
+from lmbook.parallel.server import ParameterServer, Report
+from lmbook.parallel.shard import FlatShard
+from lmbook.parallel.sharded_checkpoint import latest, load_sharded, save_sharded
+from lmbook.parallel.tensor_parallel import (
+    ColumnParallelLinear,
+    RowParallelLinear,
+    SequenceParallelLayerNorm,
+    VocabParallelEmbedding,
+    heads,
+    vocab_parallel_cross_entropy,
+)
+from lmbook.parallel.zero import ZeroRedundancyOptimizer
+
+__all__ = [
+    "Action",
+    "ColumnParallelLinear",
+    "Compression",
+    "DiLoCo",
+    "DistributedDataParallel",
+    "ExpertParallel",
+    "FlatShard",
+    "FullyShardedDataParallel",
+    "Int8",
+    "LocalSGD",
+    "LogicalShards",
+    "Mesh",
+    "OneBit",
+    "ParameterServer",
+    "Pipeline",
+    "PowerSGD",
+    "Report",
+    "RowParallelLinear",
+    "SequenceParallelLayerNorm",
+    "Timeline",
+    "TopK",
+    "VocabParallelEmbedding",
+    "ZeroRedundancyOptimizer",
+    "all_reduce_gradients",
+    "average_gradients",
+    "broadcast_parameters",
+    "buckets",
+    "causal_work",
+    "checkpoint",
+    "clip_grad_norm_",
+    "context_parallel",
+    "flatten",
+    "full_tensors",
+    "gathered_attention",
+    "gpipe",
+    "gpt_layers",
+    "gpt_plan",
+    "heads",
+    "interleaved",
+    "latest",
+    "load_sharded",
+    "one_f_one_b",
+    "parallelize_module",
+    "planner",
+    "positions",
+    "ring_attention",
+    "run_elastic",
+    "save_sharded",
+    "simulate",
+    "unflatten",
+    "vocab_parallel_cross_entropy",
+    "zero_bubble",
+]  # fmt: skip

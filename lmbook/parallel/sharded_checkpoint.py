@@ -1,0 +1,145 @@
+"""Checkpoints in as many files as there are ranks, which any other number of ranks can load.
+
+A folder `step-00000012` holds `rank-00000.safetensors`, ... and `index.json`. It is written under another
+name and renamed when all files are complete, so a folder of that name is whole. Nothing is pickled.
+"""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lmbook.backend import ShapeError, require
+from lmbook.optim import Optimizer
+from lmbook.parallel.shard import FlatShard
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def save_sharded(
+    folder: str | Path,
+    step: int,
+    units: Sequence[FlatShard],
+    optimizer: Optimizer,
+    metadata: dict[str, Any] | None = None,
+) -> Path:
+    """Write each rank's blocks and moments; all ranks call it. Returns the finished folder.
+
+    `optimizer` is that of the blocks, one for each unit in their order; `metadata` (rank 0's) is anything
+    that JSON can hold, such as where the data loader stands.
+    """
+    safetensors = require("safetensors.numpy", "book", "saving a checkpoint")
+    comm = units[0].comm
+    final = Path(folder) / f"step-{step:08d}"
+    draft = final.with_name(f".{final.name}.draft")
+    if comm.rank == 0:
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+    comm.barrier()
+    tensors: dict[str, np.ndarray] = {}
+    numbers: dict[str, Any] = {}
+    for i, unit in enumerate(units):
+        tensors[f"{i}.block"] = unit.block.data
+        for key, value in optimizer.state.get(id(unit.block), {}).items():
+            if isinstance(value, np.ndarray):
+                tensors[f"{i}.{key}"] = value
+            else:
+                numbers[f"{i}.{key}"] = value
+    arrays = {k: np.ascontiguousarray(v) for k, v in tensors.items()}
+    _write(draft / f"rank-{comm.rank:05d}.safetensors", safetensors.save(arrays))
+    comm.barrier()
+    if comm.rank == 0:
+        groups = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
+        index = {
+            "ranks": comm.size, "step": step, "sizes": [u.size for u in units],
+            "ends": [list(u.ends) for u in units], "numbers": numbers, "groups": groups,
+            "metadata": metadata or {},
+        }  # fmt: skip
+        _write(draft / "index.json", json.dumps(index).encode())
+        shutil.rmtree(final, ignore_errors=True)
+        draft.rename(final)
+    comm.barrier()
+    return final
+
+
+def latest(folder: str | Path) -> Path | None:
+    """The newest complete checkpoint in a folder, if there is one."""
+    found = [
+        p for p in Path(folder).glob("step-*") if re.fullmatch(r"step-\d{8}", p.name) and p.is_dir()
+    ]
+    return max(found, default=None)
+
+
+def load_sharded(
+    path: str | Path, units: Sequence[FlatShard], optimizer: Optimizer
+) -> dict[str, Any]:
+    """Fill blocks and moments from a checkpoint of any number of ranks; return {"step", "metadata"}.
+
+    Each rank reads only the parts of the files that it needs. Raises `ValueError` or `ShapeError`, naming the
+    file, if the checkpoint is of another model or damaged; nothing has changed then.
+    """
+    safetensors = require("safetensors", "book", "loading a checkpoint")
+    path = Path(path)
+    if not (path / "index.json").is_file():
+        raise ValueError(f"checkpoint {path}: has no index.json; it is no complete checkpoint")
+    index = json.loads((path / "index.json").read_text())
+    sizes = [u.size for u in units]
+    if index["sizes"] != sizes:
+        raise ShapeError(
+            f"checkpoint {path}: units of {index['sizes']} entries, the model's have {sizes}; build the same "
+            "model with the same units"
+        )
+    if len(index["groups"]) != len(optimizer.param_groups):
+        raise ValueError(
+            f"checkpoint {path}: {len(index['groups'])} groups, the optimiser has "
+            f"{len(optimizer.param_groups)}"
+        )
+    files = {}
+    try:
+        for r in range(index["ranks"]):
+            name = path / f"rank-{r:05d}.safetensors"
+            files[r] = safetensors.safe_open(str(name), framework="numpy")
+    except (safetensors.SafetensorError, OSError) as error:
+        raise ValueError(f"checkpoint {name} is missing or damaged: {error}") from None
+    fresh: list[dict[str, Any]] = []
+    for i, unit in enumerate(units):
+        me, ends = unit.comm.rank, index["ends"][i]
+        low, high = unit.ends[me], unit.ends[me + 1]
+        keys = [k.partition(".")[2] for k in files[0].keys() if k.startswith(f"{i}.")]  # noqa: SIM118
+        fresh.append({k: _read(files, f"{i}.{k}", ends, low, high) for k in keys})
+        if fresh[-1]["block"].dtype != unit.block.dtype:
+            raise ValueError(
+                f"checkpoint {path}: unit {i} is {fresh[-1]['block'].dtype}, the model's {unit.block.dtype}"
+            )
+    for i, (unit, state) in enumerate(zip(units, fresh, strict=True)):
+        unit.block.data[...] = state.pop("block")
+        numbers = {
+            k.partition(".")[2]: v for k, v in index["numbers"].items() if k.startswith(f"{i}.")
+        }
+        if state or numbers:
+            optimizer.state[id(unit.block)] = {**state, **numbers}
+    for group, given in zip(optimizer.param_groups, index["groups"], strict=True):
+        group.update({k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+    return {"step": index["step"], "metadata": index["metadata"]}
+
+
+def _read(files: dict[int, Any], key: str, ends: list[int], low: int, high: int) -> np.ndarray:
+    """Entries low to high - 1 of a vector whose blocks lie in the files of the ranks that wrote it."""
+    if low == high:
+        return files[0].get_tensor(key)[:0]
+    parts = []
+    for r, file in files.items():
+        a, b = max(low, ends[r]), min(high, ends[r + 1])
+        if a < b:
+            parts.append(file.get_slice(key)[a - ends[r] : b - ends[r]])
+    return np.concatenate(parts)
