@@ -169,9 +169,7 @@ class Module:
     def register_forward_pre_hook(self, hook: Callable[["Module", tuple[Any, ...]], Any]) -> Handle:
         """Call `hook(module, inputs)` before each forward pass; what it returns, if anything, replaces
         the positional inputs. The handle's `remove()` ends it."""
-        key = max(self._pre_hooks, default=-1) + 1
-        self._pre_hooks[key] = hook
-        return Handle(self._pre_hooks, key)
+        return Handle(self._pre_hooks, hook)
 
     def train(self, mode: bool = True) -> "Module":
         """Set training mode for dropout, batch normalisation and the like."""
