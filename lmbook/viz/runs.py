@@ -64,7 +64,8 @@ def history(
         colour, dashes = PALETTE[i % len(PALETTE)], DASHES[i % len(DASHES)]
         many = name == "loss" and len(values) > 30
         if many:
-            top.plot(steps, values, color=colour, alpha=0.28, linewidth=0.8)
+            top.plot(steps, values, color=colour, alpha=0.28, linewidth=0.8,
+                     label=f"{name} (each step)")  # fmt: skip
             values = smooth(values)
         few = len(values) <= 30
         top.plot(steps, values, color=colour, linestyle=dashes, marker="o" if few else None,
@@ -74,7 +75,7 @@ def history(
     for ax, name in zip(others, rates):
         ax.plot(recorded.steps(name), recorded[name], color=INK, linewidth=1.2)
         ax.set_ylabel(
-            {"lr": "rate", "grad_norm": "gradient", "loss_scale": "scale"}.get(name, name)
+            {"lr": "rate", "grad_norm": "gradient\nnorm", "loss_scale": "scale"}.get(name, name)
         )
         if name == "loss_scale":
             ax.set_yscale("log", base=2)
@@ -88,7 +89,7 @@ def reliability(diagram: Any, *, name: str = "model", ax: Axes | None = None) ->
 
     On the thin diagonal the probabilities mean what they say; below it they promise too much.
     """
-    ax = axes(ax, figsize(0.6, 0.55))
+    ax = axes(ax, figsize(1, 0.6))
     ax.plot([0, 1], [0, 1], color=FAINT, linewidth=1.5, zorder=1)
     ax.vlines(diagram.prob_pred, diagram.low, diagram.high, color=BLUE, linewidth=1.6, zorder=2)
     curves({name: diagram.prob_true}, x=diagram.prob_pred, xlabel="forecast probability",

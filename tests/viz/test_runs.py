@@ -20,10 +20,11 @@ def recorded(steps: int = 100) -> History:
 def test_a_history_has_a_panel_for_the_losses_and_one_for_each_rate():
     h = recorded()
     panels = viz.history(h)
-    assert [ax.get_ylabel() for ax in panels] == ["loss", "rate", "gradient", "scale"]
+    assert [ax.get_ylabel() for ax in panels] == ["loss", "rate", "gradient\nnorm", "scale"]
     top = panels[0].lines
     assert [len(line.get_xdata()) for line in top] == [100, 100, 4]
     assert np.allclose(top[0].get_ydata(), h["loss"])  # each step, faint, then the running mean
+    assert top[0].get_label() == "loss (each step)"
     assert top[1].get_label() == "loss (running mean)" and top[2].get_label() == "validation"
     assert panels[-1].get_xlabel() == "step"
     plt.gcf().canvas.draw()
