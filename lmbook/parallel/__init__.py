@@ -34,7 +34,7 @@ from lmbook.parallel.schedules import (
     simulate,
     zero_bubble,
 )
-from lmbook.parallel.server import ParameterServer, Report
+from lmbook.parallel.server import ParameterServer, ServerReport
 from lmbook.parallel.shard import FlatShard
 from lmbook.parallel.sharded_checkpoint import latest, load_sharded, save_sharded
 from lmbook.parallel.tensor_parallel import (
@@ -64,9 +64,9 @@ __all__ = [
     "ParameterServer",
     "Pipeline",
     "PowerSGD",
-    "Report",
     "RowParallelLinear",
     "SequenceParallelLayerNorm",
+    "ServerReport",
     "Timeline",
     "TopK",
     "VocabParallelEmbedding",

@@ -22,7 +22,7 @@ PULL, PUSH = 1, 2
 
 
 @dataclass
-class Report:
+class ServerReport:
     """What a rank has seen: a worker's losses; a server's order of pushes, with how stale each was.
 
     `staleness` counts the updates between the pull that a gradient was computed from and its push.
@@ -79,7 +79,7 @@ class ParameterServer:
             p.data[...] = values
             p._version[0] += 1
 
-    def run(self, gradient: Callable[[int, int], float], steps: int) -> Report:
+    def run(self, gradient: Callable[[int, int], float], steps: int) -> ServerReport:
         """Train for `steps` steps of every worker."""
         if not self.is_server:
             report = self._work(gradient, steps)
@@ -100,8 +100,8 @@ class ParameterServer:
 
     # --- A worker ------------------------------------------------------------------------------
 
-    def _work(self, gradient: Callable[[int, int], float], steps: int) -> Report:
-        report, me = Report("worker"), self.comm.rank - self.servers
+    def _work(self, gradient: Callable[[int, int], float], steps: int) -> ServerReport:
+        report, me = ServerReport("worker"), self.comm.rank - self.servers
         for step in range(steps):
             self._put(np.concatenate([self.comm.recv(s, PULL) for s in range(self.servers)]))
             for p in self.parameters:
@@ -120,9 +120,9 @@ class ParameterServer:
         self.block.grad = Tensor(g)
         self.optimizer.step()
 
-    def _serve_together(self, steps: int) -> Report:
+    def _serve_together(self, steps: int) -> ServerReport:
         """Wait for all workers, step once, answer all."""
-        report, workers = Report("server"), range(self.servers, self.comm.size)
+        report, workers = ServerReport("server"), range(self.servers, self.comm.size)
         for _ in range(steps):
             for w in workers:
                 self.comm.send(self.block.data, w, PULL)
@@ -134,10 +134,10 @@ class ParameterServer:
             report.staleness += [0] * self.workers
         return report
 
-    def _serve_each(self, steps: int) -> Report:
+    def _serve_each(self, steps: int) -> ServerReport:
         """Step at every push; answer a worker as soon as it is not too far ahead of the slowest."""
         assert self.staleness is not None
-        report, version = Report("server"), 0
+        report, version = ServerReport("server"), 0
         done = dict.fromkeys(range(self.servers, self.comm.size), 0)
         read, waiting = dict.fromkeys(done, 0), list(done)
         while min(done.values()) < steps:
