@@ -1,6 +1,7 @@
 """The page on speed, from the register that `python -m benchmarks` writes.
 
-`{speed-table}`, `{speed-machine}` and `{speed-shortfalls}` are tables and a list; the role `{speed}`
+`{speed-table}`, `{speed-machine}` and `{speed-shortfalls}` are tables and a list, `{optimisers}` and
+`{optimiser-times}` the tables of `python -m benchmarks.heuristics`; the role `{speed}`
 gives one number: a ratio (`fast gpt-256`), or the geometric `mean`, `least` or `most` of a variant.
 """
 
@@ -132,9 +133,66 @@ class Number(SphinxRole):
         return [nodes.Text(f"{value:.2f}")], []
 
 
+METHODS = {
+    "CMA-ES": "CMA-ES", "differential": "Differential evolution", "swarm": "Particle swarm",
+    "genetic": "Genetic algorithm", "annealing": "Annealing", "L-BFGS": "L-BFGS",
+}  # fmt: skip
+LIBRARIES = {"pycma": "pycma", "scipy": "SciPy", "pymoo": "pymoo"}
+
+
+def pair(row: dict[str, str]) -> str:
+    return f"{METHODS[row['ours']]}, {LIBRARIES[row['library'].split()[0]]}"
+
+
+def advantage(row: dict[str, str]) -> str:
+    """Our area less the library's, in per cent of the library's, with its interval."""
+    theirs = float(row["library_area"])
+    if theirs == 0:
+        return "\N{EN DASH}"
+    gap, low, high = (
+        f"{round(100 * value / theirs):+d}".replace("-", "\N{MINUS SIGN}").replace("+0", "0")
+        for value in (float(row["area"]) - theirs, float(row["low"]), float(row["high"]))
+    )
+    return f"{gap} [{low}, {high}]"
+
+
+class Optimisers(SphinxDirective):
+    """A row for each pair of methods, a column for each dimension."""
+
+    def run(self) -> list[nodes.Node]:
+        self.env.note_dependency(str(FACTS / "heuristics.csv"))
+        found: dict[str, dict[str, str]] = {}
+        for row in rows_of("heuristics.csv"):
+            found.setdefault(pair(row), {})[row["dimension"]] = advantage(row)
+        dimensions = sorted({d for cells in found.values() for d in cells}, key=int)
+        rows: list[list[nodes.Node | str]] = [
+            [name, *(cells.get(d, "") for d in dimensions)] for name, cells in found.items()
+        ]
+        return [table(["Method, library", *dimensions], [20, *[13] * len(dimensions)], rows)]
+
+
+class OptimiserTimes(SphinxDirective):
+    """Microseconds of processor time an evaluation."""
+
+    def run(self) -> list[nodes.Node]:
+        self.env.note_dependency(str(FACTS / "heuristics_speed.csv"))
+        rows: list[list[nodes.Node | str]] = [
+            [
+                pair(row),
+                digits(row["ours_us"]),
+                digits(row["library_us"]),
+                f"{float(row['ratio']):.2f}",
+            ]
+            for row in rows_of("heuristics_speed.csv")
+        ]
+        return [table(["Method, library", "Ours", "Library", "Ratio"], [40, 20, 20, 20], rows)]
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("speed-table", Table)
     app.add_directive("speed-machine", Machine)
     app.add_directive("speed-shortfalls", Shortfalls)
+    app.add_directive("optimisers", Optimisers)
+    app.add_directive("optimiser-times", OptimiserTimes)
     app.add_role("speed", Number())
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
