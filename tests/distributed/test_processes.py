@@ -143,7 +143,7 @@ from lmbook.distributed import run
 
 def fn(comm):
     import os
-    print(os.getpid(), flush=True)
+    print(f"{os.getpid()}\\n", end="", flush=True)  # one write, so that lines stay whole
     comm.barrier()
     time.sleep(100)
 
