@@ -24,23 +24,23 @@ class Transport:
 
     def post_send(self, dst: int, channel: Channel, note: Any, value: Any) -> Any:
         """Start to send a value."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no post_send method: write one")
 
     def post_recv(self, src: int | None, channel: Channel) -> Any:
         """Ask for the next message of a channel."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no post_recv method: write one")
 
     def wait(self, handle: Any) -> Parcel | None:
         """Finish a transfer: what was received, or None for a message sent."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no wait method: write one")
 
     def ready(self, handle: Any) -> bool:
         """Whether `wait` would return without waiting."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no ready method: write one")
 
     def now(self) -> float:
         """Seconds since the start of the run."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no now method: write one")
 
     def compute(self, seconds: float, label: str) -> None:
         """Let time pass, where time is simulated; elsewhere it passes by itself."""

@@ -50,18 +50,18 @@ class WireTransport(Transport):
 
     def _push(self, dst: int, header: bytes, body: memoryview) -> Any:
         """Start to send a frame; a handle for `_flush`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no _push method: write one")
 
     def _flush(self, handle: Any, limit: float) -> bool:
         """Finish to send a frame; False if the time `limit` (`time.monotonic`) has come before."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no _flush method: write one")
 
     def _progress(self, src: int | None, limit: float) -> bool:
         """Receive something, from `src` if the backend must choose, and `_deliver` it; False at the limit.
 
         A limit of 0 takes only what is there.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no _progress method: write one")
 
     def finish(self) -> None:
         """Called when the rank function has returned: all that was sent must be on its way."""

@@ -65,7 +65,7 @@ class Recurrent(Module):
 
     def _run(self, x: Tensor, weights: list[Any], states: list[Any]) -> tuple[Tensor, ...]:
         """One layer in one direction: all states, then each last state."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no _run method: write one")
 
     def _layers(self, x: Tensor, given: tuple[Tensor, ...] | None) -> tuple[Tensor, list[Tensor]]:
         """The last layer's states, and each kind of final state of all layers (L D, N, H)."""

@@ -15,9 +15,7 @@ from lmbook.gpu.kernels import LADDER
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        not host_build.available() and not os.environ.get("CI"), reason="no g++ here"
-    ),
+    pytest.mark.skipif(not host_build.available() and not os.environ.get("CI"), reason="needs g++"),
 ]
 PLANS = plans(1)
 

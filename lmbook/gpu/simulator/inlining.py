@@ -19,7 +19,7 @@ class FunctionCompiler(DeclarationCompiler):
 
     def statement(self, node: syntax.Node) -> Step:
         """Compile one statement; `StatementCompiler` does."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no statement method: write one")
 
     def inline(self, node: syntax.Call) -> Expr:
         """A call of a `__device__` function: its body is compiled anew for each call."""

@@ -44,10 +44,10 @@ class Place:
         """What is needed to reach it, computed once for reading and writing."""
 
     def get(self, m: Machine, where: Any) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no get method: write one")
 
     def set(self, m: Machine, where: Any, value: Any) -> None:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no set method: write one")
 
 
 class Register(Place):

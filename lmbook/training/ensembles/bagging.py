@@ -126,7 +126,7 @@ class Bagging(Estimator):
         )
 
     def _answers(self, member: Any, X: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no _answers method: write one")
 
     def _mean(self, X: np.ndarray) -> np.ndarray:
         return np.mean([self._answers(m, X) for m in self.estimators_], axis=0)

@@ -143,7 +143,7 @@ class Estimator:
 
     def predict(self, X: Any) -> np.ndarray:
         """One prediction a row."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no predict method: write one")
 
 
 class Classifier(Estimator):
@@ -167,7 +167,7 @@ class Classifier(Estimator):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities, (N, K), in the order of `classes_`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no predict_proba method: write one")
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of each row; the first of equals."""

@@ -114,7 +114,7 @@ class Stacking(Estimator):
         self.final_estimator_ = clone(final, rng).fit(self._level1(self.meta_features_, X), y)
 
     def _answers(self, model: Any, X: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no _answers method: write one")
 
     def _level1(self, answers: np.ndarray, X: np.ndarray) -> np.ndarray:
         return np.hstack([answers, X]) if self.passthrough else answers

@@ -44,11 +44,11 @@ class Kernel:
 
     def shape_at(self, r2: np.ndarray) -> np.ndarray:
         """g(r), given r^2."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no shape_at method: write one")
 
     def slope_at(self, r2: np.ndarray) -> np.ndarray:
         """-g'(r) / r, given r^2: then dg / d log l_i = slope * (x_i - z_i)^2 / l_i^2."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no slope_at method: write one")
 
 
 class RBF(Kernel):
