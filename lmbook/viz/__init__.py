@@ -30,11 +30,12 @@ from lmbook.viz.styling import WIDTH, figsize, style
 from lmbook.viz.surfaces import surface
 from lmbook.viz.texts import text
 from lmbook.viz.timelines import timeline
+from lmbook.viz.traffic import traffic
 from lmbook.viz.trees import tree
 
 __all__ = [
     "BLUE", "DIVERGING", "FAINT", "GREEN", "INK", "ORANGE", "PALETTE", "PINK", "RED", "SEQUENTIAL",
     "VIOLET", "WIDTH", "attention", "bars", "contrast", "curves", "explore", "figsize", "graph",
     "heatmap", "histograms", "history", "images", "ink_on", "network", "reliability", "show_source",
-    "style", "surface", "text", "timeline", "tree",
+    "style", "surface", "text", "timeline", "traffic", "tree",
 ]  # fmt: skip
