@@ -151,7 +151,9 @@ def at_the_server(ns, rng):  # type: ignore[no-untyped-def]
     _judge(ns.server_gigabytes, 128.0, "server_gigabytes", slips, 0.01)
 
 
-@numbers.hidden("a rank of the ring", "Reduce-scatter and all-gather: (p - 1) / p of M each, in and out.")
+@numbers.hidden(
+    "a rank of the ring", "Reduce-scatter and all-gather: (p - 1) / p of M each, in and out."
+)
 def at_the_ring(ns, rng):  # type: ignore[no-untyped-def]
     slips = {
         3.875: "in or out, not both",
@@ -208,7 +210,9 @@ def gigabit(ns, rng):  # type: ignore[no-untyped-def]
     check_best(ns, 0.04, 26536, 50e-6, 1 / 125e6, 0.0)
 
 
-@worth.hidden("a network without latency", "With alpha = 0 the time falls with every rank, or does it?")
+@worth.hidden(
+    "a network without latency", "With alpha = 0 the time falls with every rank, or does it?"
+)
 def no_latency(ns, rng):  # type: ignore[no-untyped-def]
     check_best(ns, 2.0, 4e8, 0.0, 1 / 125e6, 0.0)
     check_best(ns, 2.0, 4e7, 0.0, 1 / 125e6, 0.1)
@@ -224,5 +228,9 @@ def alone(ns, rng):  # type: ignore[no-untyped-def]
 def many(ns, rng):  # type: ignore[no-untyped-def]
     for _ in range(20):
         seconds, nbytes = 10 ** rng.uniform(-2, 1), 10 ** rng.uniform(4, 9)
-        alpha, beta, serial = 10 ** rng.uniform(-6, -3), 10 ** rng.uniform(-11, -8), rng.uniform(0, 0.2)
+        alpha, beta, serial = (
+            10 ** rng.uniform(-6, -3),
+            10 ** rng.uniform(-11, -8),
+            rng.uniform(0, 0.2),
+        )
         check_best(ns, seconds, nbytes, alpha, beta, serial)
