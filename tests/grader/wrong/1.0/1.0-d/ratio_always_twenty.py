@@ -1,0 +1,3 @@
+def for_budget(flop, ratio):
+    n = (flop / 120) ** 0.5
+    return n, 20 * n

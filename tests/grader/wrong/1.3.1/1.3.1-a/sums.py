@@ -1,0 +1,7 @@
+def server_step(comm, parameters, gradient, rate):
+    if comm.rank > 0:
+        comm.send(gradient(comm.recv(0)), 0)
+        return None
+    for worker in range(1, comm.size):
+        comm.send(parameters, worker)
+    return parameters - rate * sum(comm.recv(worker) for worker in range(1, comm.size))
