@@ -1,6 +1,6 @@
 """What a training run needs before it is started: parameters, FLOP, memory, time, failures, and a layout."""
 
-from lmbook.parallel.planner import published
+from lmbook.parallel.planner import published, tables
 from lmbook.parallel.planner.cluster import Accelerator, Cluster, data_sheets
 from lmbook.parallel.planner.cost import Bill, bill
 from lmbook.parallel.planner.failures import daly, goodput, young
@@ -15,5 +15,5 @@ __all__ = [
     "BESIROGLU", "HOFFMANN", "Accelerator", "Bill", "Cluster", "Layout", "Plan", "Regions", "ScalingLaw",
     "Step", "Transformer", "activation_bytes", "bill", "chinchilla", "daly", "data_sheets",
     "expert_seconds", "frontier", "goodput", "layouts", "mfu", "plan", "predict", "published", "search",
-    "state_bytes", "training_days", "young",
+    "state_bytes", "tables", "training_days", "young",
 ]  # fmt: skip

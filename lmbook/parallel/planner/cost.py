@@ -25,10 +25,10 @@ def bill(
 ) -> Bill:
     """The bill for `tokens` at this speed.
 
-    days = tokens / (speed x goodput); hours = 24 days x accelerators; energy = hours x watts x draw x overhead;
-    rent = hours x the price of one. `goodput` is the share of time that is kept work, `draw` the share of
-    the accelerators' thermal design power that is drawn, `overhead` what the building and the hosts take as
-    well (1.1 and no host, by default: a lower bound). Raises `ValueError` for a goodput outside (0, 1].
+    days = tokens / (speed x goodput); hours = 24 days x accelerators; rent = hours x the price of one;
+    energy = hours x watts x draw x overhead. `goodput` is the share of time that is kept work, `draw` the
+    share of the accelerators' thermal design power that is drawn, `overhead` what cooling and conversion
+    add; hosts and network are left out. Raises `ValueError` for a goodput outside (0, 1].
     """
     if not 0 < goodput <= 1:
         raise ValueError(f"bill: a goodput of {goodput} must be above 0 and at most 1")

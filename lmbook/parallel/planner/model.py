@@ -11,9 +11,9 @@ class Transformer:
     """A decoder like GPT's, or, with `llama`, like Llama's; with `experts` its MLPs are mixtures.
 
     GPT: an MLP of two matrices, biases, learned positions, the output tied to the embedding. Llama: an MLP of
-    three matrices (SwiGLU), no biases, rotary positions, an output of its own unless `tied`. `ffn` is the MLP's
-    width, 4 h by default; `kv_heads` the number of key and value heads, a by default; `head` the size of a head,
-    h / a by default; `attention` replaces the number of weights of a layer's attention.
+    three matrices (SwiGLU), no biases, rotary positions, an output of its own unless `tied`. `ffn` is the
+    MLP's width, 4 h by default; `kv_heads` the number of key and value heads, a by default; `head` the size
+    of a head, h / a by default; `attention` replaces the number of weights of a layer's attention.
     The layers from `dense` on have `experts` MLPs of width `expert_ffn`, of which `top_k` serve a token, and
     `shared` ones that serve every token. A token's experts stand on `nodes` nodes at most, if that is given.
     """

@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from lmbook.parallel.planner.cluster import Cluster
 from lmbook.parallel.planner.model import Transformer
 from lmbook.parallel.planner.step import Layout, Step, predict
+from lmbook.parallel.planner.tables import LLAMA_3_TABLE_4, SC21_TABLE_1
 
 LLAMA_8B = Transformer(32, 4096, 32, 128256, 8192, 14336, 8, True)
 LLAMA_405B = Transformer(126, 16384, 128, 128256, 8192, 53248, 8, True)
 PALM_540B = Transformer(118, 18432, 48, 256000, 2048, 73728, 1, True, tied=True, head=256)
 MT_NLG_530B = Transformer(105, 20480, 128)
 GPT_3 = Transformer(96, 12288, 96)
+SC21_1T = Transformer(128, 25600, 160)
 INTELLECT_1 = Transformer(42, 4096, 32, 128256, 8192, 14336, 8, True)
 
 _h, _q, _kv, _a = 7168, 1536, 512, 128  # latent attention: low-rank queries, keys and values
@@ -23,21 +25,6 @@ DEEPSEEK_V3 = Transformer(
     attention=_h * _q + _q * _a * 192 + _h * (_kv + 64) + _kv * _a * 256 + _a * 128 * _h,
     experts=256, top_k=8, shared=1, expert_ffn=2048, dense=3, nodes=4,
 )  # fmt: skip
-
-# billions, heads, width, layers, tensor, pipeline, GPUs, batch, TFLOP/s for each GPU
-SC21_TABLE_1 = (
-    (1.7, 24, 2304, 24, 1, 1, 32, 512, 137),
-    (3.6, 32, 3072, 30, 2, 1, 64, 512, 138),
-    (7.5, 32, 4096, 36, 4, 1, 128, 512, 142),
-    (18.4, 48, 6144, 40, 8, 1, 256, 1024, 135),
-    (39.1, 64, 8192, 48, 8, 2, 512, 1536, 138),
-    (76.1, 80, 10240, 60, 8, 4, 1024, 1792, 140),
-    (145.6, 96, 12288, 80, 8, 8, 1536, 2304, 148),
-    (310.1, 128, 16384, 96, 8, 16, 1920, 2160, 155),
-    (529.6, 128, 20480, 105, 8, 35, 2520, 2520, 163),
-    (1008.0, 160, 25600, 128, 8, 64, 3072, 3072, 163),
-)
-"""Narayanan et al. 2021, Table 1."""
 
 
 @dataclass(frozen=True)
@@ -79,22 +66,22 @@ def sc21() -> list[Run]:
 
 def llama() -> list[Run]:
     """Llama 3 405B, the three rows of Table 4; data parallel 8 in the third, where 4 is printed."""
-    rows = (  # GPUs, context, data, positions, sequences, MFU
-        (8192, 1, 64, 8192, 2048, 0.43),
-        (16384, 1, 128, 8192, 2048, 0.41),
-        (16384, 16, 8, 131072, 128, 0.38),
-    )
-    return [
-        Run(f"Llama 3 405B, {n:,} GPUs, {s // 1024}K positions", replace(LLAMA_405B, sequence=s),
-            Cluster.of("H100", n), Layout(d, 16, 8, c, 1, 1, 8, "selective"), batch, printed,
-            "dubey2024, Table 4", "8 chunks for each stage are assumed")
-        for n, c, d, s, batch, printed in rows
-    ]  # fmt: skip
+    found = []
+    for n, t, c, p, _, s, each, _, percent in LLAMA_3_TABLE_4:
+        d = n // (t * c * p)
+        found.append(
+            Run(f"Llama 3 405B, {n:,} GPUs, {s // 1024}K positions", replace(LLAMA_405B, sequence=s),
+                Cluster.of("H100", n), Layout(d, p, t, c, 1, 1, 8, "selective"), d * each,
+                percent / 100, "dubey2024, Table 4", "8 chunks for each stage are assumed")
+        )  # fmt: skip
+    return found
 
 
 def runs() -> list[Run]:
     """All of them: Megatron-LM, Llama 3, PaLM, DeepSeek-V3, torchtitan, and one node of INTELLECT-1."""
-    deepseek = 1e12 / (180e3 * 3600)  # tokens a second and GPU, from 180K GPU-hours per trillion tokens
+    deepseek = 1e12 / (
+        180e3 * 3600
+    )  # tokens a second and GPU, from 180K GPU-hours per trillion tokens
     v3 = Cluster.of("H800", 2048, "fp8", inside=160e9)
     titan = replace(LLAMA_8B, sequence=8192)
     h100 = Cluster.of("H100", 128)
@@ -106,13 +93,13 @@ def runs() -> list[Run]:
             "two pods taken as one; full recomputation is assumed, theirs was less: HFU 57.8 %"),
         Run("DeepSeek-V3", DEEPSEEK_V3, v3,
             Layout(128, 16, 1, 1, 1, 1, 1, "selective", expert=64, overlap=True), 15360,
-            deepseek * DEEPSEEK_V3.flops_per_token() / v3.peak, "deepseek2024v3, sections 3.2 and 4.2, Table 1",
+            deepseek * DEEPSEEK_V3.flops_per_token() / v3.peak, "deepseek2024v3, section 3.2, Table 1",
             "of the FP8 peak; microbatch 1 and a plain 1F1B pipeline in place of DualPipe are assumed"),
-        Run("torchtitan, Llama 3.1 8B, 128 GPUs", titan, h100, Layout(128, 1, 1, 1, 2, 3, 1, "selective",
-            overlap=True), 256, 5605 * titan.flops_per_token() / h100.peak, "liang2024, Llama 3.1 8B on 128 GPUs",
+        Run("torchtitan, Llama 3.1 8B, 128 GPUs", titan, h100,
+            Layout(128, 1, 1, 1, 2, 3, 1, "selective", overlap=True), 256,
+            6514 * titan.flops_per_token() / h100.peak, "torchtitan2024, Table 3, compiled",
             "cards of 500 W, slower than the H100's data sheet"),
         Run("INTELLECT-1, one node", INTELLECT_1, Cluster.of("H100", 8),
-            Layout(8, 1, 1, 1, 1, 3, 1, "full", overlap=True), 128, 0.414 / 0.96,
-            "jaghouar2024, abstract: 41.4 % while 96 % of the time is computation",
-            "without the time for meetings"),
+            Layout(8, 1, 1, 1, 1, 3, 1, "full", overlap=True), 128, 0.433,
+            "jaghouar2024, Table 2, without meetings", "layout from the run's configuration file"),
     ]  # fmt: skip

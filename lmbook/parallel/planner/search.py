@@ -94,9 +94,7 @@ def _divisors(n: int, most: int) -> list[int]:
     return [i for i in range(1, min(n, most) + 1) if n % i == 0]
 
 
-def search(
-    model: Transformer, cluster: Cluster, batch: int, overlap: bool = False
-) -> list[Found]:
+def search(model: Transformer, cluster: Cluster, batch: int, overlap: bool = False) -> list[Found]:
     """Every layout with its prediction, whether it fits or not, the quickest first."""
     found = [
         (layout, predict(model, cluster, layout, batch))

@@ -1,7 +1,7 @@
 """How long one step takes on a cluster, in a given layout, and what it needs of memory.
 
 A model of times, not a measurement: matrix products at a stated share of the peak, messages by alpha-beta,
-nothing overlaps unless asked. It is for comparing layouts; its misses against published runs stand in the tests.
+nothing overlaps unless asked. It is for comparing layouts; the tests state its misses against published runs.
 """
 
 from dataclasses import dataclass
@@ -83,8 +83,8 @@ def predict(model: Transformer, cluster: Cluster, layout: Layout, batch: int) ->
     data       2 (d - 1) / d n, n the bytes of 16-bit gradients or weights. ZeRO-2 and 3 hold no whole
                gradients, so they scatter them for every microbatch; ZeRO-3 gathers the weights twice for each
 
-    With `overlap` the gradients hide behind the backward pass of the last microbatch, with ZeRO-2 and 3 behind
-    all of it, and the experts' all-to-alls behind the compute time.
+    With `overlap` the gradients hide behind the backward pass of the last microbatch, with ZeRO-2 and 3
+    behind all of the computation, and so do the experts' all-to-alls.
     """
     d, p, t, b, v = layout.data, layout.pipeline, layout.tensor, layout.microbatch, layout.chunks
     c, e = layout.context, layout.expert
@@ -129,10 +129,11 @@ def predict(model: Transformer, cluster: Cluster, layout: Layout, batch: int) ->
     road = cluster.between if layout.accelerators > cluster.per_node else cluster.inside
     replicas = d * c  # all of them hold the same weights, but for the experts
     rounds = {2: m + 1, 3: 3 * m}.get(layout.zero, 2)
+    rings = (
+        [(common + routed, replicas)] if e == 1 else [(common, replicas), (routed, replicas // e)]
+    )
     data = rounds * sum(
-        (n - 1) / n * 2 * parameters / road + (n - 1) * cluster.latency
-        for parameters, n in ((common, replicas), (routed, replicas // e))
-        if parameters
+        (n - 1) / n * 2 * parameters / road + (n - 1) * cluster.latency for parameters, n in rings
     )
 
     hidden = 0.0
