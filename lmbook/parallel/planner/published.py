@@ -93,7 +93,7 @@ def runs() -> list[Run]:
             "two pods taken as one; full recomputation is assumed, theirs was less: HFU 57.8 %"),
         Run("DeepSeek-V3", DEEPSEEK_V3, v3,
             Layout(128, 16, 1, 1, 1, 1, 1, "selective", expert=64, overlap=True), 15360,
-            deepseek * DEEPSEEK_V3.flops_per_token() / v3.peak, "deepseek2024v3, section 3.2, Table 1",
+            deepseek * DEEPSEEK_V3.flops_per_token() / v3.peak, "deepseek2024, section 3.2, Table 1",
             "of the FP8 peak; microbatch 1 and a plain 1F1B pipeline in place of DualPipe are assumed"),
         Run("torchtitan, Llama 3.1 8B, 128 GPUs", titan, h100,
             Layout(128, 1, 1, 1, 2, 3, 1, "selective", overlap=True), 256,

@@ -62,7 +62,7 @@ class Plan:
 def layouts(
     model: Transformer, cluster: Cluster, batch: int, overlap: bool = False
 ) -> Iterator[Layout]:
-    """Layouts that use every accelerator and divide the work, tensor parallelism inside a node.
+    """Layouts that use every accelerator and divide the work, tensor parallelism by a divisor of a node.
 
     Context parallelism leaves each rank 4096 positions or more. Stages may be uneven by `UNEVEN`.
     """
@@ -74,7 +74,12 @@ def layouts(
         for c in _divisors(n // (t * p), max(1, model.sequence // 4096))
     )
     for d, p, c, t in grids:
-        if model.heads % t or batch % d or model.sequence % (2 * c if c > 1 else 1):
+        if (
+            model.heads % t
+            or cluster.per_node % t
+            or batch % d
+            or model.sequence % (2 * c if c > 1 else 1)
+        ):
             continue
         shares = [e for e in _divisors(d * c, model.experts or 1) if (model.experts or 1) % e == 0]
         for b in (1, 2, 4, 8):
