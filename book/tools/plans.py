@@ -121,6 +121,7 @@ def _chosen() -> list[str]:
     return found
 
 
+@cache
 def page() -> str:
     """The whole page."""
     return HEAD.format(
