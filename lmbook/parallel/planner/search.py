@@ -10,6 +10,8 @@ from lmbook.parallel.planner.step import Layout, Step, predict
 
 UNEVEN = 1.1
 """How much more than the average the fullest stage of a pipeline may hold."""
+POSITIONS = 2048
+"""The fewest positions that context parallelism leaves a rank."""
 Found = tuple[Layout, Step]
 
 
@@ -64,14 +66,14 @@ def layouts(
 ) -> Iterator[Layout]:
     """Layouts that use every accelerator and divide the work, tensor parallelism by a divisor of a node.
 
-    Context parallelism leaves each rank 4096 positions or more. Stages may be uneven by `UNEVEN`.
+    Context parallelism leaves each rank `POSITIONS` or more. Stages may be uneven by `UNEVEN`.
     """
     n = cluster.accelerators
     grids = (
         (n // (t * p * c), p, c, t)
         for t in _divisors(n, min(cluster.per_node, model.heads))
         for p in _divisors(n // t, model.layers)
-        for c in _divisors(n // (t * p), max(1, model.sequence // 4096))
+        for c in _divisors(n // (t * p), max(1, model.sequence // POSITIONS))
     )
     for d, p, c, t in grids:
         if (
