@@ -1,6 +1,5 @@
 """Exercises of section 3.3.7, plans for 100,000 accelerators."""
 
-
 from lmbook.grader import CheckFailed, Exercise, expect, expect_that, ordering
 from lmbook.parallel import planner as pl
 from lmbook.parallel.planner import published, tables
