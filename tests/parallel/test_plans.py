@@ -231,6 +231,22 @@ def test_zero_pays_for_every_microbatch_what_it_does_not_keep() -> None:
     )  # fmt: skip
 
 
+def test_zero_3_has_room_for_a_gathered_layer() -> None:
+    """Weights and gradient of one layer, whole for a moment: 4 bytes a parameter."""
+    plain, sharded = (
+        predict(SMALL, selene(32), Layout(data=32, zero=z), 128).bytes["working"] for z in (2, 3)
+    )
+    assert sharded - plain == pytest.approx(4 * SMALL.parameters() / 24)
+
+
+def test_the_reserve_is_left_free() -> None:
+    tight, loose = (plan(published.GPT_3, selene(256), 512, reserve=r) for r in (0.6, 0.0))
+    assert tight.step.memory <= 32e9 < loose.step.memory <= 80e9
+    assert loose.step.time < tight.step.time
+    sizes = [s.memory for _, s in search(published.GPT_3, selene(256), 512)]
+    assert tight.too_large == sum(size > 32e9 for size in sizes)
+
+
 def test_the_frontier_is_not_beaten_and_beats_the_rest() -> None:
     every = search(SMALL, selene(64), 512)
     best = frontier(every)
