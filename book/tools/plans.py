@@ -51,7 +51,7 @@ planner counts on the fullest accelerator.
 | --- | --- | --- | --- | --- | --- |
 {layouts}
 
-The three large misses have reasons that the model leaves out. Small matrices do not reach 0.6 of the peak:
+The large misses have reasons that the model leaves out. Small matrices do not reach 0.6 of the peak:
 that is Megatron-LM's 1.7B and 3.6B, and torchtitan's 8B, whose cards moreover draw 500 W and are slower
 than the data sheet. PaLM recomputed less than the whole forward pass (its hardware utilisation is 57.8 %,
 1.25 times its MFU, where full recomputation makes 1.33), and its attention and MLP run side by side, which
