@@ -22,7 +22,12 @@ FLOORS = {
 }  # fmt: skip
 
 FRONT = ("preface", "how-to-read", "teaching", "notation")
-PROOFS = ("parity", "speed", "runs")  # pages that other tools write; listed where they exist
+PROOFS = (
+    "parity",
+    "speed",
+    "plans",
+    "runs",
+)  # pages that other tools write; listed where they exist
 BACK = ("glossary", "bibliography", "errata", "coverage")
 
 INDEX = """\

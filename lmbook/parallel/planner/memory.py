@@ -24,15 +24,26 @@ def activation_bytes(
 ) -> float:
     """Bytes that one layer keeps of a microbatch of b sequences for its backward pass, at 2 bytes a number.
 
-    s b h (10 + 24 / t + 5 a s / (h t)); with sequence parallelism s b h (34 + 5 a s / h) / t. Selective
-    recomputation drops the last term, full recomputation keeps the input alone, 2 s b h.
-    Source: Korthikanti et al. 2022.
+    GPT: s b h (10 + 24 / t + 5 a s / (h t)); with sequence parallelism s b h (34 + 5 a s / h) / t. The 10
+    are two norms, two inputs of matrices, and the bytes of two dropout masks, which Llama has not; the 24 are
+    queries, keys, values and the input of the output matrix, 8 of width a d, and 4 of the MLP's width
+    (6 with a gate). A mixture keeps the inputs of `top_k` experts and the inside of all that serve.
+    Selective recomputation drops the last term, full recomputation keeps the input alone, 2 s b h.
+    Source: Korthikanti et al. 2022, for GPT; counted likewise for the others.
     """
     s, h, a = model.sequence, model.hidden, model.heads
     one = s * microbatch * h
     if recompute == "full":
         return 2 * one / (tensor if sequence_parallel else 1)
     attention = {"none": 5 * a * s / h, "selective": 0.0}[recompute]
+    whole = 8 if model.llama else 10
+    gated = 6 if model.llama else 4
+    heads = (4 + 4 * (model.kv_heads or a) / a) * model.width / h
+    if model.experts:
+        served = (model.top_k + model.shared) * model.expert_ffn
+        split = heads + gated * served / h + 2 * model.top_k
+    else:
+        split = heads + gated * (model.ffn or 4 * h) / h
     if sequence_parallel:
-        return one * (34 + attention) / tensor
-    return one * (10 + (24 + attention) / tensor)
+        return one * (whole + split + attention) / tensor
+    return one * (whole + (split + attention) / tensor)

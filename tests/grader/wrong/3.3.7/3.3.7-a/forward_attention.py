@@ -1,0 +1,3 @@
+def mfu(tokens_per_second, parameters, layers, width, positions, accelerators, peak):
+    flops = 6 * parameters + 4 * layers * positions * width
+    return tokens_per_second * flops / (accelerators * peak)
