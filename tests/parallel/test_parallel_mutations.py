@@ -196,9 +196,11 @@ MUTATIONS = [
     (halves, split_backward, "backward_input", "node.name in SPLIT", "False"),
     (halves, pipeline._Run, "_take_time", '"BW" if whole else a.kind', '"BW"'),
     (masks, randomness, "draw_alike", "manual_seed(comm.broadcast(seed))", "manual_seed(seed)"),
-    (masks, randomness, "draw_apart", "[seed, rank]", "[seed, 0]"),
+    (masks, randomness.DropoutApart, "forward", "draw_apart(self.rank)", "draw_apart(0)"),
+    (masks, randomness, "apart", "draw_apart(rank)", "draw_apart(0)"),
     (masks, plans, "_attend_apart", "m.attend = apart(m.attend, c.rank)", "pass"),
-    (llamas, tensor_parallel.SequenceParallelRMSNorm, "forward", "copy_to(self.weight, self.comm)", "self.weight"),
+    (llamas, tensor_parallel.SequenceParallelRMSNorm, "forward", "copy_to(self.weight, self.comm)",
+     "self.weight"),
     (llamas, tensor_parallel.ColumnParallelLinear, "forward", "copy_to(weight, self.shared)", "weight"),
     (llamas, tensor_parallel, "shared_heads", "r * n_head // ranks", "r % n_head"),
     (contexts, context, "_ring_attention", "out * old +", "out +"),
@@ -237,7 +239,8 @@ def test_a_planted_fault_is_caught(check, owner, name, old, new, monkeypatch) ->
 
 USERS = (
     clip, compression, context, data_parallel, differentiable, expert, local_sgd, mesh, ordered, parallelize,
-    pipeline, plans, randomness, schedules, server, shard, sharded_checkpoint, split_backward, tensor_parallel, zero,
+    pipeline, plans, randomness, schedules, server, shard, sharded_checkpoint, split_backward,
+    tensor_parallel, zero,
 )  # fmt: skip
 TESTS = (
     test_context,
