@@ -29,7 +29,10 @@ class Box(NamedTuple):
 def boxes(source: Any) -> list[Box]:
     """The actions of a `Timeline`, or of the log of a run whose computations are labelled F3, B3, F3.1 ..."""
     if hasattr(source, "spans"):
-        return [Box(s.rank, *s.action, s.start, s.end) for s in source.spans]
+        return [
+            Box(s.rank, s.action.kind, s.action.microbatch, s.action.chunk, s.start, s.end)
+            for s in source.spans
+        ]
     found = []
     for e in source.events:
         parts = LABEL.fullmatch(e.label) if e.kind == "compute" else None
@@ -42,7 +45,8 @@ def boxes(source: Any) -> list[Box]:
 def _shade(colour: str, chunk: int, chunks: int) -> str:
     """The colour, paler for each further chunk of a rank."""
     white = 0.55 * chunk / max(chunks - 1, 1)
-    return to_hex([c + (1 - c) * white for c in to_rgb(colour)])
+    red, green, blue = (c + (1 - c) * white for c in to_rgb(colour))
+    return to_hex((red, green, blue))
 
 
 def pipeline(
