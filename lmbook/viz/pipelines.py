@@ -63,7 +63,7 @@ def pipeline(
 
     Forward, backward and weight actions have a colour each, further chunks of a rank a paler one; the number
     is the microbatch's. What is left grey is idle time. Times are divided by `unit`; `end` is
-    where the axis ends, so that several diagrams can be compared.
+    where the axis ends, so that several diagrams can be compared, or one step of many be seen.
     """
     drawn = boxes(source)
     if not drawn:
@@ -81,8 +81,10 @@ def pipeline(
         ax.get_figure(root=True)  # type: ignore[arg-type]
     ).width  # fmt: skip
     for r in range(stages):
-        ax.add_patch(Rectangle((0, r - 0.42), last, 0.84, facecolor=FAINT, linewidth=0))
+        ax.add_patch(Rectangle((0, r - 0.42), min(last, end), 0.84, facecolor=FAINT, linewidth=0))
     for b in drawn:
+        if b.start / unit >= end:
+            continue
         start, width = b.start / unit, (b.end - b.start) / unit
         colour = _shade(KINDS[b.kind][0], b.chunk, chunks)
         gap = min(0.06 * width, 0.004 * end)

@@ -41,6 +41,8 @@ def test_weights_chunks_and_many_microbatches() -> None:
     ax = viz.pipeline(simulate(interleaved(2, 4, 2)), legend=False, end=30.0)
     assert len(drawn(ax, viz.BLUE)) == 8  # the first chunk; the second is paler
     assert ax.get_legend() is None and ax.get_xlim() == (0, 30)
+    ax = viz.pipeline(simulate(gpipe(2, 3)), end=4.5)  # nothing is drawn beyond
+    assert len(ax.texts) == 7 and max(t.get_position()[0] for t in ax.texts) < 6
     ax = viz.pipeline(simulate(one_f_one_b(2, 200)))
     assert len(ax.texts) == 0  # no room for numbers
 
