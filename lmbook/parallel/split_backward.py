@@ -32,7 +32,7 @@ class WeightGradients:
     """The second half: what it needs is kept until `backward_weight` computes and adds."""
 
     def __init__(self) -> None:
-        self._kept: list[tuple[Callable[..., Any], np.ndarray, tuple[Parameter | None, ...]]] = []
+        self._kept: list[tuple[Callable[..., Any], np.ndarray, list[Parameter | None]]] = []
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -40,8 +40,8 @@ class WeightGradients:
     def _postpone(self, node: Node) -> None:
         """Cut the edges from an operation to its parameters; remember its gradient as it passes."""
         pull: Any = node.pull
-        weights = tuple(e if isinstance(e, Parameter) else None for e in node.edges)
-        node.edges = tuple(None if w is not None else e for e, w in zip(node.edges, weights))  # type: ignore[assignment]
+        weights = [e if isinstance(e, Parameter) else None for e in node.edges]
+        node.edges = tuple(None if isinstance(e, Parameter) else e for e in node.edges)
 
         def inputs_only(g: Any, needs: tuple[bool, ...]) -> Any:
             self._kept.append((pull, g, weights))
@@ -52,7 +52,8 @@ class WeightGradients:
     def backward_weight(self) -> None:
         """Compute the gradients of the weights and add them, in the order of a whole backward pass."""
         for pull, g, weights in self._kept:
-            for w, d in zip(weights, pull(g, tuple(w is not None for w in weights)), strict=False):
+            gradients = pull(g, tuple(w is not None for w in weights))
+            for w, d in zip(weights, gradients, strict=False):
                 if w is not None:
                     w.backward(d)  # adds to .grad
         self._kept.clear()

@@ -11,7 +11,7 @@ from lmbook import functional as F
 from lmbook import nn
 from lmbook.autograd import Tensor
 from lmbook.distributed import run
-from lmbook.parallel import ColumnParallelLinear, Pipeline, RowParallelLinear
+from lmbook.parallel import ColumnParallelLinear, Pipeline, RowParallelLinear, interleaved
 
 RNG = np.random.default_rng(0)
 W1, B1, W2, B2 = (RNG.normal(size=s) for s in ((8, 6), (8,), (6, 8), (6,)))
@@ -69,13 +69,13 @@ TARGETS = RNG.normal(size=(8, 3))
 WEIGHTS = [RNG.normal(size=(b, a)) for a, b in itertools.pairwise(SIZES)]
 
 
-def our_pipeline(comm, schedule):
+def our_pipeline(comm, schedule, chunks=1):
     layers = []
     for w in WEIGHTS:
         linear = nn.Linear(w.shape[1], w.shape[0], bias=False).double()
         linear.load_state_dict({"weight": w})
         layers.append(nn.Sequential(linear, nn.Tanh()))
-    pipe = Pipeline(layers, comm, schedule)
+    pipe = Pipeline(layers, comm, schedule, chunks)
     parts = np.split(TARGETS, MICROBATCHES)
     loss = pipe.step(
         [Tensor(x) for x in np.split(INPUTS, MICROBATCHES)],
@@ -119,4 +119,53 @@ def test_pipelines_have_the_gradients_of_torch_s(schedule, name) -> None:
     assert mine[1][0] == pytest.approx(other[1][0], rel=1e-13)
     for (_, a), (_, b) in zip(mine, other):
         for x, y in zip(a, b, strict=True):
+            np.testing.assert_allclose(x, y, atol=1e-13)
+
+
+def their_order(comm, chunks):
+    """The interleaved schedule of PyTorch: its actions on this rank, and the gradients that it leaves."""
+    import torch
+    import torch.distributed as dist
+    from torch.distributed import pipelining
+
+    group, stages = dist.new_group(backend="gloo"), []
+    for c in range(chunks):
+        w = WEIGHTS[c * comm.size + comm.rank]
+        linear = torch.nn.Linear(w.shape[1], w.shape[0], bias=False).double()
+        with torch.no_grad():
+            linear.weight.copy_(torch.from_numpy(w))
+        module = torch.nn.Sequential(linear, torch.nn.Tanh())
+        place = c * comm.size + comm.rank
+        stages.append(
+            pipelining.PipelineStage(
+                module, place, comm.size * chunks, torch.device("cpu"), group=group
+            )
+        )
+    mse = torch.nn.functional.mse_loss
+    schedule = pipelining.ScheduleInterleaved1F1B(stages, MICROBATCHES, loss_fn=mse)
+    if comm.rank == 0:
+        schedule.step(torch.from_numpy(INPUTS))
+    else:
+        schedule.step(target=torch.from_numpy(TARGETS), losses=[])
+    actions = [a for a in schedule.pipeline_order[comm.rank] if a is not None]
+    order = [
+        (
+            "F" if a.computation_type.name == "FORWARD" else "B",
+            a.microbatch_index,
+            a.stage_index // comm.size,
+        )
+        for a in actions
+    ]
+    return order, [p.grad.numpy() for s in stages for p in s.submod.parameters()]
+
+
+@pytest.mark.slow
+def test_the_interleaved_schedule_is_torch_s_action_by_action() -> None:
+    other = run(their_order, 2, 2, backend="torch")
+    mine = run(our_pipeline, 2, "interleaved", 2)
+    for actions, (order, gradients), (_, ours_) in zip(
+        interleaved(2, MICROBATCHES, 2), other, mine, strict=True
+    ):
+        assert [tuple(a) for a in actions] == order
+        for x, y in zip(ours_, gradients, strict=True):
             np.testing.assert_allclose(x, y, atol=1e-13)
