@@ -51,16 +51,16 @@ class Attention(nn.Module):
         self, x: Tensor, rope: nn.RotaryEmbedding, cache: KVCache | None = None, layer: int = 0
     ) -> Tensor:
         """(N, T, E) -> (N, T, E); a cache holds the turned keys, and values, of positions before."""
-        n, t, _ = x.shape
         start = cache.length if cache is not None else 0
-        q = rope(self.q_proj(x).reshape(n, t, self.heads, self.width).transpose(1, 2), start)
-        k = rope(self.k_proj(x).reshape(n, t, self.kv_heads, self.width).transpose(1, 2), start)
-        v = self.v_proj(x).reshape(n, t, self.kv_heads, self.width).transpose(1, 2)
+        q, k, v = (project(x) for project in (self.q_proj, self.k_proj, self.v_proj))
+        n, t, _ = q.shape  # all heads, or those of this rank
+        q, k, v = (y.reshape(n, t, -1, self.width).transpose(1, 2) for y in (q, k, v))
+        q, k = rope(q, start), rope(k, start)
         if cache is not None:
             k, v = cache.extend(layer, k, v)
         mask = cache_mask(t, k.shape[2])
         y = F.scaled_dot_product_attention(
-            q, k, v, mask, is_causal=mask is None and t > 1, enable_gqa=self.heads != self.kv_heads
+            q, k, v, mask, is_causal=mask is None and t > 1, enable_gqa=q.shape[1] != k.shape[1]
         )
         return self.o_proj(y.transpose(1, 2).reshape(n, t, -1))
 

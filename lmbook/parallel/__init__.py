@@ -22,8 +22,10 @@ from lmbook.parallel.fsdp import FullyShardedDataParallel
 from lmbook.parallel.local_sgd import DiLoCo, LocalSGD
 from lmbook.parallel.mesh import Mesh, all_reduce_gradients
 from lmbook.parallel.ordered import LogicalShards
-from lmbook.parallel.parallelize import full_tensors, gpt_plan, parallelize_module
-from lmbook.parallel.pipeline import Pipeline, gpt_layers
+from lmbook.parallel.parallelize import full_tensors, parallelize_module
+from lmbook.parallel.pipeline import Pipeline, gpt_layers, llama_layers
+from lmbook.parallel.plans import gpt_plan, llama_plan
+from lmbook.parallel.randomness import draw_alike, draw_apart
 from lmbook.parallel.recompute import checkpoint
 from lmbook.parallel.schedules import (
     Action,
@@ -37,10 +39,12 @@ from lmbook.parallel.schedules import (
 from lmbook.parallel.server import ParameterServer, ServerReport
 from lmbook.parallel.shard import FlatShard
 from lmbook.parallel.sharded_checkpoint import latest, load_sharded, save_sharded
+from lmbook.parallel.split_backward import WeightGradients, backward_input
 from lmbook.parallel.tensor_parallel import (
     ColumnParallelLinear,
     RowParallelLinear,
     SequenceParallelLayerNorm,
+    SequenceParallelRMSNorm,
     VocabParallelEmbedding,
     heads,
     vocab_parallel_cross_entropy,
@@ -66,19 +70,24 @@ __all__ = [
     "PowerSGD",
     "RowParallelLinear",
     "SequenceParallelLayerNorm",
+    "SequenceParallelRMSNorm",
     "ServerReport",
     "Timeline",
     "TopK",
     "VocabParallelEmbedding",
+    "WeightGradients",
     "ZeroRedundancyOptimizer",
     "all_reduce_gradients",
     "average_gradients",
+    "backward_input",
     "broadcast_parameters",
     "buckets",
     "causal_work",
     "checkpoint",
     "clip_grad_norm_",
     "context_parallel",
+    "draw_alike",
+    "draw_apart",
     "flatten",
     "full_tensors",
     "gathered_attention",
@@ -88,6 +97,8 @@ __all__ = [
     "heads",
     "interleaved",
     "latest",
+    "llama_layers",
+    "llama_plan",
     "load_sharded",
     "one_f_one_b",
     "parallelize_module",

@@ -1,4 +1,4 @@
-"""Divide a model's layers among ranks by a plan: which layer becomes what."""
+"""Divide a model's layers among ranks by a plan: which layer becomes what. `plans.py` has some."""
 
 from collections.abc import Callable
 from fnmatch import fnmatchcase
@@ -9,25 +9,20 @@ import numpy as np
 from lmbook.distributed import Communicator
 from lmbook.nn import Module
 from lmbook.parallel.data_parallel import broadcast_parameters
-from lmbook.parallel.differentiable import copy_to, gather_sum, scatter_to
-from lmbook.parallel.tensor_parallel import (
-    ColumnParallelLinear,
-    RowParallelLinear,
-    SequenceParallelLayerNorm,
-    VocabParallelEmbedding,
-    heads,
-)
+from lmbook.parallel.randomness import draw_alike
 
 Plan = dict[str, Callable[[Any, Communicator], Module | None]]
 """Pattern of module names -> what makes the replacement; None if it has changed the module itself."""
 
 
 def parallelize_module(model: Module, comm: Communicator, plan: Plan) -> Module:
-    """Replace the modules whose dotted names match the plan, in place; all ranks start from rank 0's weights.
+    """Replace the modules whose dotted names match the plan, in place; all ranks start from rank 0's weights
+    and draw the same random numbers.
 
     `h.*.mlp.c_fc` matches that layer of every block. Raises `ValueError` for a pattern that matches nothing.
     """
     broadcast_parameters(model, comm)
+    draw_alike(comm)
     for pattern, make in plan.items():
         found = [(n, m) for n, m in model.named_modules() if fnmatchcase(n, pattern)]
         if not found:
@@ -43,43 +38,6 @@ def parallelize_module(model: Module, comm: Communicator, plan: Plan) -> Module:
                     parent = parent._modules[key]
                 parent.add_module(last, replacement)
     return model
-
-
-def gpt_plan(n_head: int, sequence_parallel: bool = False) -> Plan:
-    """The plan for `lmbook.models.gpt.GPT`: attention by heads, MLP by columns and rows, vocabulary by rows.
-
-    The output layer shares the embedding's rows, so logits stay divided: use
-    `vocab_parallel_cross_entropy`. Each block takes 4 all-reduces of (N, T, E), two forwards, two backwards.
-    """
-    sp = sequence_parallel
-
-    def attention(m: Any, c: Communicator) -> ColumnParallelLinear:
-        parts = heads(3, n_head, m.out_features // 3 // n_head, c.size)
-        return ColumnParallelLinear(m, c, parts, sequence_parallel=sp)
-
-    def column(m: Any, c: Communicator) -> ColumnParallelLinear:
-        return ColumnParallelLinear(m, c, sequence_parallel=sp)
-
-    def row(m: Any, c: Communicator) -> RowParallelLinear:
-        return RowParallelLinear(m, c, sequence_parallel=sp)
-
-    def before_logits(m: Module, c: Communicator) -> None:
-        m.register_forward_hook(lambda _m, _x, y: gather_sum(y, c, 1) if sp else copy_to(y, c))
-
-    def after_embedding(m: Module, c: Communicator) -> None:
-        m.register_forward_hook(lambda _m, _x, y: scatter_to(y, c, 1))
-
-    plan: Plan = {
-        "wte": VocabParallelEmbedding,
-        "h.*.attn.c_attn": attention,
-        "h.*.attn.c_proj": row,
-        "h.*.mlp.c_fc": column,
-        "h.*.mlp.c_proj": row,
-    }
-    if sp:
-        plan |= {"drop": after_embedding, "h.*.ln_?": SequenceParallelLayerNorm}
-        plan |= {"ln_f": SequenceParallelLayerNorm}
-    return plan | {"ln_f*": before_logits}
 
 
 def full_tensors(
@@ -98,7 +56,8 @@ def full_tensors(
             if name in getattr(module, "parts", {}):
                 dim, parts = module.parts[name]
                 whole = np.concatenate(comm.all_gather(x), axis=dim)
-                found[key] = np.take(whole, np.argsort(np.concatenate(parts)), axis=dim)
+                rows = np.unique(np.concatenate(parts), return_index=True)[1]  # each once, in order
+                found[key] = np.take(whole, rows, axis=dim)
             else:
                 found[key] = x.copy()
     return found

@@ -3,7 +3,7 @@
 Sources: see `lmbook.parallel.schedules`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from lmbook.distributed import Communicator, Request, blocks
 from lmbook.nn import Module, ModuleList, Parameter
 from lmbook.parallel.data_parallel import broadcast_parameters
 from lmbook.parallel.schedules import SCHEDULES, Action, Schedule
+from lmbook.parallel.split_backward import WeightGradients, backward_input
 
 Loss = Callable[[Tensor, int], Tensor]
 """(Output of the last layer, number of the microbatch) -> its loss."""
@@ -35,6 +36,9 @@ class Pipeline(Module):
     Messages are sent without waiting for the receiver. `blocking=True` waits, as a plain `send` does where
     messages are not buffered: then two neighbours that send to each other wait for ever. Bytes:
     2 (p v - 1) m times those of an activation of a microbatch.
+
+    `seconds`, such as {"F": 1e-3, "B": 1e-3, "W": 1e-3}, is what a whole rank's part takes on the
+    simulator's clock for one microbatch; the log then has each action under a label such as "F3".
     """
 
     def __init__(
@@ -44,8 +48,10 @@ class Pipeline(Module):
         schedule: str = "1f1b",
         chunks: int = 1,
         blocking: bool = False,
+        seconds: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__()
+        self.seconds = dict(seconds or {})
         if schedule not in SCHEDULES:
             raise ValueError(
                 f"Pipeline: schedule {schedule!r} is unknown; there are {list(SCHEDULES)}"
@@ -119,7 +125,7 @@ class _Run:
         self.pipe, self.comm, self.count = pipe, pipe.comm, count
         self.inputs: dict[tuple[int, int], Tensor] = {}
         self.outputs: dict[tuple[int, int], Tensor] = {}
-        self.held: dict[int, list[tuple[Parameter, Tensor]]] = {}
+        self.later: dict[int, WeightGradients] = {}
         self.sent: list[Request] = []
         self.losses: list[float] = []
         self.local: dict[int, np.ndarray] = {}
@@ -144,6 +150,15 @@ class _Run:
         src = part % self.comm.size
         return self.local.pop(tag) if src == self.comm.rank else self.comm.recv(src, tag)
 
+    def _take_time(self, a: Action) -> None:
+        """Tell the simulator's clock what an action takes; a whole backward pass takes B and W."""
+        seconds = self.pipe.seconds
+        if seconds:
+            whole = a.kind == "B" and self.pipe.schedule != "zero_bubble"
+            total = sum(seconds.get(kind, 0.0) for kind in ("BW" if whole else a.kind))
+            chunk = f".{a.chunk}" if self.pipe.chunks > 1 else ""
+            self.comm.compute(total / self.pipe.chunks, f"{a.kind}{a.microbatch}{chunk}")
+
     def forward(self, a: Action, microbatches: Sequence[Any], loss: Loss) -> None:
         """One microbatch through one chunk."""
         part = self._part(a)
@@ -158,12 +173,13 @@ class _Run:
         if part == self.pipe.last:
             y = loss(y, a.microbatch)
             self.losses.append(y.item())
-        else:
+        self._take_time(a)
+        if part < self.pipe.last:
             self._send(y.data, part + 1, self._tag(part, a.microbatch, False))
         self.inputs[part, a.microbatch], self.outputs[part, a.microbatch] = x, y
 
     def backward(self, a: Action) -> None:
-        """The gradient of one microbatch back through one chunk."""
+        """The gradient of one microbatch back through one chunk; "zero_bubble" leaves weights for later."""
         part = self._part(a)
         x, y = (store.pop((part, a.microbatch)) for store in (self.inputs, self.outputs))
         if part == self.pipe.last:
@@ -171,33 +187,18 @@ class _Run:
         else:
             g = self._recv(part + 1, self._tag(part, a.microbatch, True))
         if self.pipe.schedule == "zero_bubble":
-            self._hold(a, y, g)
+            self.later[a.microbatch] = backward_input(y, g)
         else:
             y.backward(g)
+        self._take_time(a)
         if part > 0:
             assert x.grad is not None
             self._send(x.grad.data, part - 1, self._tag(part - 1, a.microbatch, True))
 
-    def _hold(self, a: Action, y: Tensor, g: np.ndarray) -> None:
-        """Keep the gradients of the weights until their turn."""
-        before = [(p, p.grad) for p in self.pipe.parameters()]
-        for p, _ in before:
-            p.grad = None
-        y.backward(g)
-        self.held[a.microbatch] = [(p, p.grad) for p, _ in before if p.grad is not None]
-        for p, grad in before:
-            p.grad = grad
-
     def weights(self, a: Action) -> None:
-        """Add the gradients of the weights of one microbatch.
-
-        The engine computes both gradients in one pass, at "B"; the order and the sums are the schedule's.
-        """
-        for p, g in self.held.pop(a.microbatch):
-            if p.grad is None:
-                p.grad = g
-            else:
-                p.grad.data += g.data
+        """The gradients of the weights, which "B" has left out."""
+        self.later.pop(a.microbatch).backward_weight()
+        self._take_time(a)
 
 
 class _Embed(Module):
@@ -220,6 +221,38 @@ class _Head(Module):
         return F.linear(self.ln_f(x), self.wte.weight)
 
 
+class _LlamaLayer(Module):
+    def __init__(self, layer: Module, rope: Module) -> None:
+        super().__init__()
+        self.layer, self.rope = layer, rope
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, T, E) -> (N, T, E)."""
+        return self.layer(x, self.rope)
+
+
+class _LlamaHead(Module):
+    def __init__(self, llama: Any) -> None:
+        super().__init__()
+        self.norm = llama.model.norm
+        if llama.config.tie_word_embeddings:
+            self.embed_tokens = llama.model.embed_tokens
+        else:
+            self.lm_head = llama.lm_head
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, T, E) -> logits (N, T, V)."""
+        x = self.norm(x)
+        tied = self._modules.get("embed_tokens")
+        return self.lm_head(x) if tied is None else F.linear(x, tied.weight)
+
+
 def gpt_layers(gpt: Any) -> list[Module]:
     """A `lmbook.models.gpt.GPT` as layers for `Pipeline`: embedding, blocks, output."""
     return [_Embed(gpt), *gpt.h, _Head(gpt)]
+
+
+def llama_layers(llama: Any) -> list[Module]:
+    """A `lmbook.models.llama.Llama` as layers for `Pipeline`: embedding, layers, output."""
+    layers = [_LlamaLayer(layer, llama.rope) for layer in llama.model.layers]
+    return [llama.model.embed_tokens, *layers, _LlamaHead(llama)]

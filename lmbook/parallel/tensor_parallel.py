@@ -3,7 +3,7 @@
 Column-parallel layers divide the outputs, row-parallel ones the inputs; one after the other they need one
 all-reduce forwards and one backwards. With `sequence_parallel` what lies between such pairs is divided
 along the sequence (axis 1), and each all-reduce becomes an all-gather and a reduce-scatter: the same bytes,
-and activations a p-th of the size. Dropout must be 0 or drawn alike on all ranks of the group.
+and activations a p-th of the size. Dropout: see `lmbook.parallel.randomness`.
 Sources: Shoeybi et al. 2019; Korthikanti et al. 2022.
 
 Shapes: N batch, T positions, E width, V vocabulary, p ranks.
@@ -18,7 +18,7 @@ from lmbook.autograd import Tensor, primitive
 from lmbook.autograd.tensor import raw
 from lmbook.backend import ShapeError
 from lmbook.distributed import Communicator, blocks
-from lmbook.nn import Embedding, LayerNorm, Linear, Module, Parameter
+from lmbook.nn import Embedding, LayerNorm, Linear, Module, Parameter, RMSNorm
 from lmbook.parallel.differentiable import (
     copy_to,
     gather_from,
@@ -45,6 +45,16 @@ def heads(groups: int, n_head: int, head_dim: int, ranks: int) -> list[np.ndarra
     return [rows[:, part].reshape(-1) for part in even(n_head, ranks)]
 
 
+def shared_heads(n_head: int, head_dim: int, ranks: int) -> list[np.ndarray]:
+    """Rows of each rank where there may be fewer heads than ranks: neighbours then have the same head."""
+    if n_head >= ranks:
+        return heads(1, n_head, head_dim, ranks)
+    if ranks % n_head:
+        raise ShapeError(f"shared_heads: {ranks} ranks do not divide among {n_head} heads")
+    rows = np.arange(n_head * head_dim).reshape(n_head, head_dim)
+    return [rows[r * n_head // ranks] for r in range(ranks)]
+
+
 class _Divided(Module):
     """A layer whose parameters are parts of whole ones: `parts[name]` is (axis, rows of each rank)."""
 
@@ -62,7 +72,8 @@ class ColumnParallelLinear(_Divided):
     """y_r = x W_r^T + b_r: rank r has some of the outputs. The layer's whole weights come from `linear`.
 
     x is whole on every rank, or divided along the sequence if `sequence_parallel`. The output stays divided
-    unless `gather_output`. `parts` says which outputs each rank has.
+    unless `gather_output`. `parts` says which outputs each rank has; ranks that have the same ones add their
+    gradients.
     """
 
     def __init__(
@@ -76,6 +87,8 @@ class ColumnParallelLinear(_Divided):
         super().__init__(comm)
         parts = even(linear.out_features, comm.size) if parts is None else parts
         self.gather_output, self.sequence_parallel = gather_output, sequence_parallel
+        same = [r for r in range(comm.size) if np.array_equal(parts[r], parts[comm.rank])]
+        self.shared = comm.group(same) if len(same) > 1 and len(parts[comm.rank]) else None
         self._divide("weight", linear.weight, 0, parts)
         if linear.bias is None:
             self.register_parameter("bias", None)
@@ -85,7 +98,11 @@ class ColumnParallelLinear(_Divided):
     def forward(self, x: Tensor) -> Tensor:
         """(N, T, in) -> (N, T, out / p)."""
         x = gather_sum(x, self.comm, 1) if self.sequence_parallel else copy_to(x, self.comm)
-        y = F.linear(x, self.weight, self.bias)
+        weight, bias = self.weight, self.bias
+        if self.shared is not None:
+            weight = copy_to(weight, self.shared)
+            bias = None if bias is None else copy_to(bias, self.shared)
+        y = F.linear(x, weight, bias)
         return gather_from(y, self.comm, -1) if self.gather_output else y
 
 
@@ -155,6 +172,20 @@ class SequenceParallelLayerNorm(Module):
             None if p is None else copy_to(p, self.comm) for p in (self.weight, self.bias)
         )
         return F.layer_norm(x, self.normalized_shape, weight, bias, self.eps)
+
+
+class SequenceParallelRMSNorm(Module):
+    """RMS normalisation of some positions; its weight, which all ranks have, sums its gradients."""
+
+    def __init__(self, norm: RMSNorm, comm: Communicator) -> None:
+        super().__init__()
+        self.comm, self.eps, self.normalized_shape = comm, norm.eps, norm.normalized_shape
+        self.register_parameter("weight", norm.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise."""
+        weight = None if self.weight is None else copy_to(self.weight, self.comm)
+        return F.rms_norm(x, self.normalized_shape, weight, self.eps)
 
 
 @primitive

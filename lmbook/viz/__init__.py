@@ -24,6 +24,7 @@ from lmbook.viz.explorer import explore
 from lmbook.viz.graphs import graph
 from lmbook.viz.maps import attention, heatmap, images
 from lmbook.viz.networks import network
+from lmbook.viz.pipelines import pipeline
 from lmbook.viz.runs import history, reliability
 from lmbook.viz.source import show_source
 from lmbook.viz.styling import WIDTH, figsize, style
@@ -36,6 +37,6 @@ from lmbook.viz.trees import tree
 __all__ = [
     "BLUE", "DIVERGING", "FAINT", "GREEN", "INK", "ORANGE", "PALETTE", "PINK", "RED", "SEQUENTIAL",
     "VIOLET", "WIDTH", "attention", "bars", "contrast", "curves", "explore", "figsize", "graph",
-    "heatmap", "histograms", "history", "images", "ink_on", "network", "reliability", "show_source",
-    "style", "surface", "text", "timeline", "traffic", "tree",
+    "heatmap", "histograms", "history", "images", "ink_on", "network", "pipeline", "reliability",
+    "show_source", "style", "surface", "text", "timeline", "traffic", "tree",
 ]  # fmt: skip

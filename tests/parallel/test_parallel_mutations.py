@@ -20,10 +20,13 @@ from lmbook.parallel import (
     ordered,
     parallelize,
     pipeline,
+    plans,
+    randomness,
     schedules,
     server,
     shard,
     sharded_checkpoint,
+    split_backward,
     tensor_parallel,
     zero,
 )
@@ -37,8 +40,11 @@ from tests.parallel import (
     test_local_sgd,
     test_mesh,
     test_pipeline,
+    test_plans,
+    test_randomness,
     test_server,
     test_sharded,
+    test_split_backward,
     test_tensor_parallel,
 )
 
@@ -96,6 +102,24 @@ def pipelines() -> None:
             F64, schedule, chunks, "rendezvous"
         )
     test_pipeline.test_a_gpt_with_tied_weights()
+
+
+def halves() -> None:
+    for name in ("mlp", "twice"):
+        test_split_backward.test_both_halves_are_the_whole_to_the_bit(name, F64)
+    test_split_backward.test_the_first_half_leaves_the_weights_alone_and_the_second_multiplies_once()
+    test_split_backward.test_hooks_wait_for_the_second_half_and_a_gpt_waits_but_for_its_positions()
+    test_split_backward.test_a_real_step_takes_the_time_of_the_zero_bubble_timeline()
+
+
+def masks() -> None:
+    test_randomness.test_replicated_masks_are_the_same_and_divided_ones_differ()
+    for sp in (False, True):
+        test_randomness.test_one_process_with_the_same_masks_has_the_same_gradients(2, sp, False)
+
+
+def llamas() -> None:
+    test_plans.test_llama_trains_as_in_one_process(4, 2, True, 0, True)
 
 
 def bubbles() -> None:
@@ -166,7 +190,19 @@ MUTATIONS = [
     (tensors, tensor_parallel.ColumnParallelLinear, "forward", "copy_to(x, self.comm)", "x"),
     (tensors, differentiable, "reduce_scatter", "_reduce_scatter(x", "_scatter_to(x"),
     (pipelines, pipeline.Pipeline, "step", "group.all_reduce(p.grad.data)", "p.grad.data"),
-    (pipelines, pipeline._Run, "weights", "p.grad.data += g.data", "p.grad = g"),
+    (pipelines, pipeline._Run, "weights", "self.later.pop(a.microbatch).backward_weight()", "pass"),
+    (halves, split_backward.WeightGradients, "backward_weight", "self._kept.clear()", "pass"),
+    (halves, split_backward.WeightGradients, "_postpone", "self._kept.append((pull, g, weights))", "pass"),
+    (halves, split_backward, "backward_input", "node.name in SPLIT", "False"),
+    (halves, pipeline._Run, "_take_time", '"BW" if whole else a.kind', '"BW"'),
+    (masks, randomness, "draw_alike", "manual_seed(comm.broadcast(seed))", "manual_seed(seed)"),
+    (masks, randomness.DropoutApart, "forward", "draw_apart(self.rank)", "draw_apart(0)"),
+    (masks, randomness, "apart", "draw_apart(rank)", "draw_apart(0)"),
+    (masks, plans, "_attend_apart", "m.attend = apart(m.attend, c.rank)", "pass"),
+    (llamas, tensor_parallel.SequenceParallelRMSNorm, "forward", "copy_to(self.weight, self.comm)",
+     "self.weight"),
+    (llamas, tensor_parallel.ColumnParallelLinear, "forward", "copy_to(weight, self.shared)", "weight"),
+    (llamas, tensor_parallel, "shared_heads", "r * n_head // ranks", "r % n_head"),
     (contexts, context, "_ring_attention", "out * old +", "out +"),
     (experts, expert, "route", "rank < capacity", "rank <= capacity"),
     (bubbles, schedules, "one_f_one_b", "stages - 1 - r", "stages - r"),
@@ -203,7 +239,8 @@ def test_a_planted_fault_is_caught(check, owner, name, old, new, monkeypatch) ->
 
 USERS = (
     clip, compression, context, data_parallel, differentiable, expert, local_sgd, mesh, ordered, parallelize,
-    pipeline,     schedules, server, shard, sharded_checkpoint, tensor_parallel, zero,
+    pipeline, plans, randomness, schedules, server, shard, sharded_checkpoint, split_backward,
+    tensor_parallel, zero,
 )  # fmt: skip
 TESTS = (
     test_context,
@@ -211,7 +248,10 @@ TESTS = (
     test_expert,
     test_mesh,
     test_pipeline,
+    test_plans,
+    test_randomness,
     test_sharded,
+    test_split_backward,
     test_data_parallel,
 )
 

@@ -1,0 +1,4 @@
+naive = 7 / 8
+microbatches = 63
+chunks = 4
+kept = 63
