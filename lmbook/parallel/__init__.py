@@ -12,12 +12,14 @@ from lmbook.parallel.context import (
     causal_work,
     context_parallel,
     gathered_attention,
+    merge,
     positions,
     ring_attention,
+    ring_work,
 )
 from lmbook.parallel.data_parallel import DistributedDataParallel, broadcast_parameters
 from lmbook.parallel.elastic import run_elastic
-from lmbook.parallel.expert import ExpertParallel, average_gradients
+from lmbook.parallel.expert import ExpertParallel, average_gradients, expert_plan, moe_plan
 from lmbook.parallel.fsdp import FullyShardedDataParallel
 from lmbook.parallel.local_sgd import DiLoCo, LocalSGD
 from lmbook.parallel.mesh import Mesh, all_reduce_gradients
@@ -79,6 +81,7 @@ __all__ = [
     "checkpoint",
     "clip_grad_norm_",
     "context_parallel",
+    "expert_plan",
     "flatten",
     "full_tensors",
     "gathered_attention",
@@ -89,11 +92,14 @@ __all__ = [
     "interleaved",
     "latest",
     "load_sharded",
+    "merge",
+    "moe_plan",
     "one_f_one_b",
     "parallelize_module",
     "planner",
     "positions",
     "ring_attention",
+    "ring_work",
     "run_elastic",
     "save_sharded",
     "simulate",

@@ -65,6 +65,8 @@ class ColumnParallelLinear(_Divided):
     unless `gather_output`. `parts` says which outputs each rank has.
     """
 
+    product = True
+
     def __init__(
         self,
         linear: Linear,
@@ -94,6 +96,8 @@ class RowParallelLinear(_Divided):
 
     The output is whole, or divided along the sequence if `sequence_parallel`.
     """
+
+    product = True
 
     def __init__(
         self,

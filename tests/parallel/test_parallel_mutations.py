@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lmbook.autograd.primitives import PRIMITIVES
+from lmbook.nn import moe
 from lmbook.parallel import (
     clip,
     compression,
@@ -36,6 +37,7 @@ from tests.parallel import (
     test_expert,
     test_local_sgd,
     test_mesh,
+    test_mixture,
     test_pipeline,
     test_server,
     test_sharded,
@@ -115,6 +117,15 @@ def experts() -> None:
     test_expert.test_average_gradients_is_the_gradient_of_the_mean_loss()
 
 
+def mixtures() -> None:
+    test_mixture.test_meshes_with_an_expert_axis_train_as_one_process({"dp": 2, "ep": 2})
+
+
+def balances() -> None:
+    test_mixture.test_both_ways_of_balance_are_those_of_one_process(2)
+    test_expert.test_the_bias_evens_the_load_without_a_gradient_and_alike_on_all_ranks()
+
+
 def meshes() -> None:
     test_mesh.test_groups_of_a_mesh()
     test_mesh.test_data_pipeline_and_tensor_parallel_together_train_as_one_process(
@@ -135,10 +146,10 @@ MUTATIONS = [
     (served, server.ParameterServer, "_serve_together", "g / g.dtype.type(self.workers)", "g"),
     (compressed, compression.OneBit, "exchange", "mean / g.dtype.type(comm.size)", "mean"),
     (meshes, mesh, "all_reduce_gradients", "some), op)", "some), 'sum')"),
-    (experts, expert, "average_gradients", "grad / p.dtype.type(comm.size)", "grad"),
+    (experts, expert, "_average", "/ dtype.type(ranks)", "/ dtype.type(1)"),
     (pipelines, pipeline._Run, "backward", "1 / self.count", "1.0"),
     # wrong neighbour, wrong block
-    (contexts, context, "_ring_attention", "(comm.rank - 1) % comm.size", "(comm.rank - 2) % comm.size"),
+    (contexts, context._Ring, "__init__", "(comm.rank - 1) % comm.size", "(comm.rank - 2) % comm.size"),
     (pipelines, pipeline._Run, "_send", "dst = part % self.comm.size", "dst = (part + 1) % self.comm.size"),
     (contexts, context, "positions", "2 * ranks - 1 - r]", "2 * ranks - 2 - r]"),
     (tensors, tensor_parallel, "heads", "rows[:, part]", "rows.reshape(n_head, groups, -1)[part]"),
@@ -167,7 +178,13 @@ MUTATIONS = [
     (tensors, differentiable, "reduce_scatter", "_reduce_scatter(x", "_scatter_to(x"),
     (pipelines, pipeline.Pipeline, "step", "group.all_reduce(p.grad.data)", "p.grad.data"),
     (pipelines, pipeline._Run, "weights", "p.grad.data += g.data", "p.grad = g"),
-    (contexts, context, "_ring_attention", "out * old +", "out +"),
+    (contexts, context, "_ring_attention", "out[..., rows, :] * old", "out[..., rows, :]"),
+    (contexts, context, "visible", "theirs[0])", "theirs[-1])"),
+    (contexts, context, "_ring_attention", "grads = ring.finish(coming)", "ring.finish(coming)"),
+    (mixtures, expert, "_average", "if mark else None", ""),
+    (mixtures, expert, "average_gradients", "(replicas, True)", "(None, True)"),
+    (balances, moe, "update_bias", "counts.mean() - counts", "counts - counts.mean()"),
+    (balances, expert.ExpertParallel, "forward", "self.comm.all_reduce(wanted)", "wanted"),
     (experts, expert, "route", "rank < capacity", "rank <= capacity"),
     (bubbles, schedules, "one_f_one_b", "stages - 1 - r", "stages - r"),
     (bubbles, schedules, "interleaved", "2 * (p - 1 - r)", "(p - 1 - r)"),
@@ -210,6 +227,7 @@ TESTS = (
     test_elastic,
     test_expert,
     test_mesh,
+    test_mixture,
     test_pipeline,
     test_sharded,
     test_data_parallel,
