@@ -47,6 +47,7 @@ from lmbook.parallel.tensor_parallel import (
     heads,
     vocab_parallel_cross_entropy,
 )
+from lmbook.parallel.virtual import Workload, nodes, virtual_step
 from lmbook.parallel.zero import ZeroRedundancyOptimizer
 
 __all__ = [
@@ -72,6 +73,7 @@ __all__ = [
     "Timeline",
     "TopK",
     "VocabParallelEmbedding",
+    "Workload",
     "ZeroRedundancyOptimizer",
     "all_reduce_gradients",
     "average_gradients",
@@ -94,6 +96,7 @@ __all__ = [
     "load_sharded",
     "merge",
     "moe_plan",
+    "nodes",
     "one_f_one_b",
     "parallelize_module",
     "planner",
@@ -104,6 +107,7 @@ __all__ = [
     "save_sharded",
     "simulate",
     "unflatten",
+    "virtual_step",
     "vocab_parallel_cross_entropy",
     "zero_bubble",
 ]  # fmt: skip
