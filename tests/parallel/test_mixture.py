@@ -91,7 +91,10 @@ def composed(comm, steps, sizes, micro=2, dtype=np.float64, precision=None, agai
     broadcast_parameters(model, comm)
     parallelize_module(model, mesh["tp"], moe_plan(CONFIG.n_head))
     parallelize_module(model, mesh["ep"], expert_plan())
-    pipe = Pipeline(gpt_layers(model), mesh["pp"])
+    own = np.arange(T)
+    if mesh["cp"].size > 1:
+        own = context_parallel(model, mesh["cp"], T)
+    pipe = Pipeline(gpt_layers(model, own), mesh["pp"])
     if again:
         recompute(model)
     if precision:
@@ -103,10 +106,12 @@ def composed(comm, steps, sizes, micro=2, dtype=np.float64, precision=None, agai
         x = [tokens(s, batch.rank * micro + i, parts) for i in range(micro)]
         optimizer.zero_grad()
         pipe.step(
-            [Tensor(m[:, :-1]) for m in x],
-            lambda y, i, x=x: vocab_parallel_cross_entropy(y, Tensor(x[i][:, 1:]), mesh["tp"]),
+            [Tensor(m[:, :-1][:, own]) for m in x],
+            lambda y, i, x=x: vocab_parallel_cross_entropy(
+                y, Tensor(x[i][:, 1:][:, own]), mesh["tp"]
+            ),
         )
-        average_gradients(pipe, batch, mesh["dp"])
+        average_gradients(pipe, mesh.group("dp", "cp", "ep"), mesh.group("dp", "cp"))
         optimizer.step()
     return whole(model, mesh, {id(p) for p in pipe.parameters()})
 
@@ -120,6 +125,8 @@ def composed(comm, steps, sizes, micro=2, dtype=np.float64, precision=None, agai
         {"pp": 2, "ep": 2},
         {"pp": 2, "ep": 2, "tp": 2},
         {"dp": 2, "pp": 2, "ep": 2, "tp": 2},
+        {"pp": 2, "cp": 2, "ep": 2, "tp": 2},
+        {"dp": 2, "pp": 2, "cp": 2, "ep": 2, "tp": 2},
     ],
 )
 def test_meshes_with_an_expert_axis_train_as_one_process(sizes) -> None:
