@@ -102,8 +102,9 @@ def example(rng, t, m, k):  # type: ignore[no-untyped-def]
 
 @filling.test("room for all", "A token has k experts; what becomes of the first one's answer?")
 def roomy(ns, rng):  # type: ignore[no-untyped-def]
-    given = example(rng, 6, 4, 2)
-    expect(ns.mixture(*given, 12), right_mixture(*given, 12), of="y with room for all")
+    x, chosen, weights, experts = example(rng, 6, 4, 2)
+    want = right_mixture(x, chosen, weights, experts, 12)
+    expect(ns.mixture(x, chosen, weights, experts, 12), want, of="y with room for all")
 
 
 @filling.hidden("no more than fit", "How many tokens has an expert taken when it is full?")
@@ -121,11 +122,11 @@ def bounded(ns, rng):  # type: ignore[no-untyped-def]
 @filling.hidden("who comes first", "All first choices are served before any second choice.")
 def priority(ns, rng):  # type: ignore[no-untyped-def]
     for _ in range(10):
-        given = example(rng, 12, 3, 2)
+        x, chosen, weights, experts = example(rng, 12, 3, 2)
         capacity = int(rng.integers(2, 8))
         expect(
-            ns.mixture(*given, capacity),
-            right_mixture(*given, capacity),
+            ns.mixture(x, chosen, weights, experts, capacity),
+            right_mixture(x, chosen, weights, experts, capacity),
             of=f"y of 12 tokens and 3 experts with capacity {capacity}",
         )
 
@@ -212,8 +213,9 @@ def fits(ns, rng):  # type: ignore[no-untyped-def]
 def quick(ns, rng):  # type: ignore[no-untyped-def]
     n = sizes(ns)
     work = Workload(microbatches=64 // n["dp"])
-    seconds = run_ranks(virtual_step, 64, n, work, backend="sim", network=nodes(64)).log.time
-    expect_that(seconds <= 12, f"a step takes {seconds:.1f} modelled seconds; 12 can be had")
+    log = run_ranks(virtual_step, 64, n, work, backend="sim", network=nodes(64)).log
+    assert log is not None
+    expect_that(log.time <= 12, f"a step takes {log.time:.1f} modelled seconds; 12 can be had")
 
 
 # 3.3.5-e
