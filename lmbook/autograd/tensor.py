@@ -347,7 +347,7 @@ def apply(name: str, *inputs: Any, **params: Any) -> Tensor:
         raise explain(name, tuple(arrays), error, params.get("shape")) from None
     if isinstance(out, np.generic):
         out = np.asarray(out)
-    if out.dtype is float64 and not any(getattr(a, "dtype", None) is float64 for a in arrays):
+    if out.dtype is float64 and not any(getattr(a, "dtype", float32) == float64 for a in arrays):
         out = out.astype(
             params.get("dtype", float32)
         )  # integers and numbers make float32, as in PyTorch

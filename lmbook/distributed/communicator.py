@@ -59,10 +59,9 @@ class Communicator:
         self, transport: Transport, ranks: Sequence[int] | None = None, context: Hashable = ()
     ) -> None:
         self.transport, self.context = transport, context
-        self.ranks = tuple(range(transport.size) if ranks is None else ranks)
+        self.ranks: Sequence[int] = range(transport.size) if ranks is None else tuple(ranks)
         """The members, as ranks of the whole run."""
-        self._index = {r: i for i, r in enumerate(self.ranks)}
-        self.rank, self.size = self._index[transport.rank], len(self.ranks)
+        self.rank, self.size = self.ranks.index(transport.rank), len(self.ranks)
         self._groups: Counter[Hashable] = Counter()
         self._calls = 0
 
@@ -78,7 +77,7 @@ class Communicator:
             )
         if rank == self.rank:
             raise CommError(f"{what}: rank {rank} and itself; a value of its own needs no message")
-        return self.ranks[rank]
+        return self.ranks[int(rank)]
 
     def _channel(self, what: str, tag: Any) -> tuple[Hashable, int]:
         if not isinstance(tag, (int, np.integer)) or tag < 0:
@@ -116,7 +115,7 @@ class Communicator:
         handle = self.transport.post_recv(None, self._channel("recv_any", tag))
         parcel = self.transport.wait(handle)
         assert parcel is not None
-        return self._index[parcel[0]], self._opened(parcel)
+        return self.ranks.index(parcel[0]), self._opened(parcel)
 
     def sendrecv(self, value: Any, dst: int, src: int, tag: int = 0) -> Any:
         """Send to `dst` and receive from `src` at the same time; never a deadlock by itself."""

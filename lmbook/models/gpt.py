@@ -1,5 +1,6 @@
 """GPT: a decoder-only Transformer with GPT-2's architecture and names (Radford et al. 2019).
 
+With `num_experts` its feed-forward layers are mixtures of experts (Fedus et al. 2021).
 Shapes: N batch, T length, E width (n_embd), H heads (n_head), V vocabulary.
 """
 
@@ -27,6 +28,12 @@ class GPTConfig:
     n_embd: int = 768
     dropout: float = 0.0
     bias: bool = True
+    num_experts: int = 0
+    num_experts_per_tok: int = 2
+    moe_intermediate_size: int = 0
+    """Width inside an expert; 0 stands for 4 n_embd."""
+    balance_weight: float = 0.0
+    bias_rate: float = 0.0
 
 
 class CausalSelfAttention(nn.Module):
@@ -73,6 +80,17 @@ class MLP(nn.Module):
         return self.c_proj(F.gelu(self.c_fc(x), approximate="tanh"))
 
 
+def _mixture(config: GPTConfig) -> nn.MixtureOfExperts:
+    return nn.MixtureOfExperts(
+        config.n_embd,
+        config.moe_intermediate_size or 4 * config.n_embd,
+        config.num_experts,
+        config.num_experts_per_tok,
+        config.balance_weight,
+        config.bias_rate,
+    )
+
+
 class Block(nn.Module):
     """x + attention(norm(x)), then x + MLP(norm(x))."""
 
@@ -81,7 +99,7 @@ class Block(nn.Module):
         self.ln_1 = nn.LayerNorm(config.n_embd, bias=config.bias)
         self.attn = CausalSelfAttention(config)
         self.ln_2 = nn.LayerNorm(config.n_embd, bias=config.bias)
-        self.mlp = MLP(config)
+        self.mlp: nn.Module = _mixture(config) if config.num_experts else MLP(config)
         self.drop = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, cache: KVCache | None = None, layer: int = 0) -> Tensor:
@@ -103,7 +121,7 @@ class GPT(nn.Module):
         self.ln_f = nn.LayerNorm(config.n_embd, bias=config.bias)
         self.apply(_initialise)
         for name, p in self.named_parameters():  # residual branches add up: start them smaller
-            if name.endswith("c_proj.weight"):
+            if name.endswith(("c_proj.weight", "w2.weight")):
                 nn.init.normal_(p, std=0.02 / math.sqrt(2 * config.n_layer))
 
     def forward(self, index: Tensor, cache: KVCache | None = None, positions: Any = None) -> Tensor:
@@ -133,6 +151,13 @@ class GPT(nn.Module):
     def generate(self, index: np.ndarray, max_new_tokens: int, **options: Any) -> np.ndarray:
         """Continue token numbers (N, T): see `lmbook.models.generate` for the options."""
         return generate(self, index, max_new_tokens, **options)
+
+    def balance_loss(self) -> Tensor:
+        """Sum over the layers of their mixtures' balance loss, from the last forward pass."""
+        losses: list[Any] = [getattr(block.mlp, "balance_loss", None) for block in self.h]
+        if not losses or losses[0] is None:
+            raise ValueError("balance_loss: the model has no mixture of experts, or has not run")
+        return sum(losses[1:], losses[0])
 
 
 def _initialise(module: nn.Module) -> None:

@@ -12,12 +12,14 @@ from lmbook.parallel.context import (
     causal_work,
     context_parallel,
     gathered_attention,
+    merge,
     positions,
     ring_attention,
+    ring_work,
 )
 from lmbook.parallel.data_parallel import DistributedDataParallel, broadcast_parameters
 from lmbook.parallel.elastic import run_elastic
-from lmbook.parallel.expert import ExpertParallel, average_gradients
+from lmbook.parallel.expert import ExpertParallel, average_gradients, expert_plan, moe_plan
 from lmbook.parallel.fsdp import FullyShardedDataParallel
 from lmbook.parallel.local_sgd import DiLoCo, LocalSGD
 from lmbook.parallel.mesh import Mesh, all_reduce_gradients
@@ -49,6 +51,7 @@ from lmbook.parallel.tensor_parallel import (
     heads,
     vocab_parallel_cross_entropy,
 )
+from lmbook.parallel.virtual import Workload, nodes, virtual_step
 from lmbook.parallel.zero import ZeroRedundancyOptimizer
 
 __all__ = [
@@ -76,6 +79,7 @@ __all__ = [
     "TopK",
     "VocabParallelEmbedding",
     "WeightGradients",
+    "Workload",
     "ZeroRedundancyOptimizer",
     "all_reduce_gradients",
     "average_gradients",
@@ -88,6 +92,7 @@ __all__ = [
     "context_parallel",
     "draw_alike",
     "draw_apart",
+    "expert_plan",
     "flatten",
     "full_tensors",
     "gathered_attention",
@@ -100,15 +105,20 @@ __all__ = [
     "llama_layers",
     "llama_plan",
     "load_sharded",
+    "merge",
+    "moe_plan",
+    "nodes",
     "one_f_one_b",
     "parallelize_module",
     "planner",
     "positions",
     "ring_attention",
+    "ring_work",
     "run_elastic",
     "save_sharded",
     "simulate",
     "unflatten",
+    "virtual_step",
     "vocab_parallel_cross_entropy",
     "zero_bubble",
 ]  # fmt: skip

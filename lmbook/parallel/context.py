@@ -33,73 +33,170 @@ def positions(length: int, ranks: int, balanced: bool = True) -> list[np.ndarray
 
 
 def causal_work(parts: list[np.ndarray]) -> list[int]:
-    """How many (query, key) pairs each rank computes under a causal mask."""
+    """How many (query, key) pairs each rank needs under a causal mask."""
     return [int((part + 1).sum()) for part in parts]
 
 
-def _scores(q, k, own, theirs, scale, causal):  # type: ignore[no-untyped-def]
-    """Scores of my queries with some keys; minus infinity where a key comes after the query."""
-    s = q @ k.swapaxes(-1, -2) * q.dtype.type(scale)
-    if causal:
+def visible(own: np.ndarray, theirs: np.ndarray, causal: bool) -> tuple[slice, slice]:
+    """Which of my queries see any of some keys, and which of these keys any query sees.
+
+    Positions ascend, so it is the last queries and the first keys. With 2p pieces that is half of the
+    pairs of every block but one's own.
+    """
+    if not causal or not len(own) or not len(theirs):
+        return slice(0, len(own)), slice(0, len(theirs))
+    first = int(np.searchsorted(own, theirs[0]))
+    return slice(first, len(own)), slice(0, int(np.searchsorted(theirs, own[-1], "right")))
+
+
+def ring_work(parts: list[np.ndarray], causal: bool = True) -> np.ndarray:
+    """Pairs that each rank (row) computes in each step (column) of ring attention.
+
+    In step s rank r has the keys of rank r - s. A step takes as long as its busiest rank.
+    """
+    p = len(parts)
+    pairs = np.zeros((p, p), np.int64)
+    for r, own in enumerate(parts):
+        for step in range(p):
+            rows, cols = visible(own, parts[(r - step) % p], causal)
+            pairs[r, step] = (rows.stop - rows.start) * (cols.stop - cols.start)
+    return pairs
+
+
+def merge(
+    out: np.ndarray, log_sum: np.ndarray, other: np.ndarray, other_log_sum: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Attention to two sets of keys from that to each: outputs (..., D), logs of the sums (..., 1).
+
+    L = log(e^L1 + e^L2), o = e^(L1 - L) o1 + e^(L2 - L) o2. An empty set has L = minus infinity.
+    """
+    both = np.logaddexp(log_sum, other_log_sum)
+    safe = np.where(np.isfinite(both), both, both.dtype.type(0))
+    return out * np.exp(log_sum - safe) + other * np.exp(other_log_sum - safe), both
+
+
+def _scores(q, k, own, theirs, causal):  # type: ignore[no-untyped-def]
+    """Scores of queries with keys; minus infinity where a key comes after the query."""
+    s = q @ k.swapaxes(-1, -2) * q.dtype.type(1 / math.sqrt(q.shape[-1]))
+    if causal and theirs[-1] > own[0]:
         s = np.where(own[:, None] >= theirs[None, :], s, q.dtype.type(-np.inf))
     return s
 
 
+class _Ring:
+    """Blocks that go round: what I hold is sent on while I compute with it."""
+
+    def __init__(self, comm: Communicator) -> None:
+        self.comm, self.size = comm, comm.size
+        self.after, self.before = (comm.rank + 1) % comm.size, (comm.rank - 1) % comm.size
+
+    def start(self, held: list[np.ndarray], tag: int) -> list[Any]:
+        """Send what I hold to the next rank, and ask the one before for what it holds."""
+        if self.size == 1:
+            return [held]
+        return [self.comm.isend(held, self.after, tag), self.comm.irecv(self.before, tag)]
+
+    def finish(self, way: list[Any]) -> Any:
+        """What has come."""
+        if self.size == 1:
+            return way[0]
+        got = way[1].wait()
+        way[0].wait()
+        return got
+
+
+KEYS, GRADIENTS = 0, 1
+
+
 @primitive
-def _ring_attention(q, k, v, *, comm, own, causal):  # type: ignore[no-untyped-def]
+def _ring_attention(q, k, v, *, comm, own, causal, pair_seconds):  # type: ignore[no-untyped-def]
     """softmax(q K^T) V with K, V divided among the ranks.
 
     With m the largest score so far and l the sum of exp(score - m), a new block changes
     m' = max(m, block), l' = l e^(m - m') + sum e^(s - m'), and the output o likewise.
     """
-    scale = 1 / math.sqrt(q.shape[-1])
-    after, before = (comm.rank + 1) % comm.size, (comm.rank - 1) % comm.size
-
-    def shift(xs):  # type: ignore[no-untyped-def]
-        return comm.sendrecv(xs, after, before) if comm.size > 1 else xs
-
+    ring = _Ring(comm)
     top = np.full((*q.shape[:-1], 1), -np.inf, q.dtype)
     total, out = np.zeros_like(top), np.zeros((*q.shape[:-1], v.shape[-1]), q.dtype)
     held = [k, v, own]
     for step in range(comm.size):
-        s = _scores(q, held[0], own, held[2], scale, causal)
-        new = np.maximum(top, s.max(axis=-1, keepdims=True, initial=-np.inf))
-        safe = np.where(np.isfinite(new), new, q.dtype.type(0))  # a query that has seen nothing yet
-        e, old = np.exp(s - safe), np.exp(top - safe)
-        total = total * old + e.sum(axis=-1, keepdims=True)
-        out, top = out * old + e @ held[1], new
-        if step < comm.size - 1:
-            held = shift(held)
-    out = out / total
+        way = ring.start(held, KEYS) if step < comm.size - 1 else None
+        rows, cols = visible(own, held[2], causal)
+        if rows.start < rows.stop and cols.stop:
+            keys, values = held[0][..., cols, :], held[1][..., cols, :]
+            s = _scores(q[..., rows, :], keys, own[rows], held[2][cols], causal)
+            before = top[..., rows, :]
+            new = np.maximum(before, s.max(axis=-1, keepdims=True))
+            e, old = (
+                np.exp(s - new),
+                np.exp(before - new),
+            )  # every row here sees a key: new is finite
+            total[..., rows, :] = total[..., rows, :] * old + e.sum(axis=-1, keepdims=True)
+            out[..., rows, :] = out[..., rows, :] * old + e @ values
+            top[..., rows, :] = new
+            _tell(comm, rows, cols, pair_seconds, "attention")
+        if way is not None:
+            held = ring.finish(way)
+    out /= total
     log_sum = top + np.log(total)
 
     def pull(g, needs):  # type: ignore[no-untyped-def]
-        """Round again: each block of keys travels with its gradient, which every rank adds to."""
+        """Round again: each block of keys is followed by its gradient, which every rank adds to."""
         inner = (g * out).sum(axis=-1, keepdims=True)
-        dq = np.zeros_like(q)
-        held = [k, v, own, np.zeros_like(k), np.zeros_like(v)]
+        dq, grads = np.zeros_like(q), [np.zeros_like(k), np.zeros_like(v)]
+        held = [k, v, own]
+        coming: list[Any] = []
         for step in range(comm.size):
-            p = np.exp(_scores(q, held[0], own, held[2], scale, causal) - log_sum)
-            ds = p * (g @ held[1].swapaxes(-1, -2) - inner) * q.dtype.type(scale)
-            dq += ds @ held[0]
-            held[3] = held[3] + ds.swapaxes(-1, -2) @ q
-            held[4] = held[4] + p.swapaxes(-1, -2) @ g
-            # after the last block only the gradients go on, one step further, home
-            held = shift(held) if step < comm.size - 1 else shift(held[3:])
-        return dq, held[0], held[1]
+            way = ring.start(held, KEYS) if step < comm.size - 1 else None
+            rows, cols = visible(own, held[2], causal)
+            dk = dv = None
+            if rows.start < rows.stop and cols.stop:
+                keys, values = held[0][..., cols, :], held[1][..., cols, :]
+                mine, theirs = q[..., rows, :], g[..., rows, :]
+                s = _scores(mine, keys, own[rows], held[2][cols], causal)
+                p = np.exp(s - log_sum[..., rows, :])
+                ds = p * (theirs @ values.swapaxes(-1, -2) - inner[..., rows, :])
+                ds *= q.dtype.type(1 / math.sqrt(q.shape[-1]))
+                dq[..., rows, :] += ds @ keys
+                dk, dv = ds.swapaxes(-1, -2) @ mine, p.swapaxes(-1, -2) @ theirs
+                _tell(comm, rows, cols, 2.5 * pair_seconds, "gradient")
+            if coming:  # the gradients of this block, from the rank before
+                grads = ring.finish(coming)
+            if dk is not None:
+                grads[0][..., cols, :] += dk
+                grads[1][..., cols, :] += dv
+            coming = ring.start(grads, GRADIENTS)  # after the last block one step further, home
+            if way is not None:
+                held = ring.finish(way)
+        return dq, *ring.finish(coming)
 
     return out, pull
 
 
-def ring_attention(
-    q: Tensor, k: Tensor, v: Tensor, comm: Communicator, own: np.ndarray, is_causal: bool = True
-) -> Tensor:
-    """Attention of my queries to the keys of all ranks; `own` are my positions.
+def _tell(comm: Communicator, rows: slice, cols: slice, pair_seconds: float, label: str) -> None:
+    """Let a simulator know what a block takes; backwards five products stand for the two forwards."""
+    if pair_seconds:
+        pairs = (rows.stop - rows.start) * (cols.stop - cols.start)
+        comm.compute(pairs * pair_seconds, label)
 
+
+def ring_attention(
+    q: Tensor, k: Tensor, v: Tensor, comm: Communicator, own: np.ndarray, is_causal: bool = True,
+    *, pair_seconds: float = 0.0,
+) -> Tensor:  # fmt: skip
+    """Attention of my queries to the keys of all ranks; `own` are my positions, ascending.
+
+    A block is sent on while it is used, and what the mask hides is not computed (`visible`).
+    `pair_seconds` is the time of a (query, key) pair forwards, for the clock of a simulator.
     Bytes, with n those of all keys and values: (p - 1) n forwards and (p - 1) n + p n backwards, and the
     positions beside them. Memory: two blocks, never the whole.
     """
-    return _ring_attention(q, k, v, comm=comm, own=np.asarray(own), causal=is_causal)
+    own = np.asarray(own)
+    if len(own) != q.shape[-2] or (np.diff(own) <= 0).any():
+        raise ValueError(
+            f"ring_attention: {q.shape[-2]} queries need as many positions, ascending; got {own.tolist()}"
+        )
+    return _ring_attention(q, k, v, comm=comm, own=own, causal=is_causal, pair_seconds=pair_seconds)
 
 
 def gathered_attention(

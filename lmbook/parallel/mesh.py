@@ -1,5 +1,6 @@
 """Ranks as a grid with named axes: data, pipeline, context, tensor parallelism together."""
 
+from functools import cache
 from math import prod
 
 import numpy as np
@@ -8,6 +9,14 @@ from lmbook.autograd import Tensor
 from lmbook.distributed import Communicator
 from lmbook.nn import Module
 from lmbook.parallel.buckets import flatten, unflatten
+
+
+@cache
+def _grid(shape: tuple[int, ...]) -> np.ndarray:
+    """The ranks as a grid, the same array for all: with thousands of ranks in one process it counts."""
+    grid = np.arange(prod(shape)).reshape(shape)
+    grid.setflags(write=False)
+    return grid
 
 
 class Mesh:
@@ -28,8 +37,9 @@ class Mesh:
                 f"Mesh: axes {axes} make {prod(axes.values())} ranks, the communicator has {comm.size}"
             )
         self.comm, self.axes = comm, dict(axes)
-        self.grid = np.arange(comm.size).reshape(tuple(axes.values()))
-        self.place = dict(zip(axes, map(int, np.argwhere(self.grid == comm.rank)[0]), strict=True))
+        self.grid = _grid(tuple(axes.values()))
+        at = np.unravel_index(comm.rank, self.grid.shape)
+        self.place = dict(zip(axes, map(int, at), strict=True))
         """Where I am: {"dp": 0, "pp": 1, "tp": 0}."""
         self._groups = {name: comm.group(self._line(name)) for name in axes}
 

@@ -202,13 +202,15 @@ class _Run:
 
 
 class _Embed(Module):
-    def __init__(self, gpt: Any) -> None:
+    def __init__(self, gpt: Any, positions: Any) -> None:
         super().__init__()
         self.wte, self.wpe, self.drop = gpt.wte, gpt.wpe, gpt.drop
+        self.positions = positions
 
     def forward(self, index: Tensor) -> Tensor:
         """(N, T) -> (N, T, E)."""
-        return self.drop(self.wte(index) + self.wpe.weight[: index.shape[1]])
+        where = slice(0, index.shape[1]) if self.positions is None else self.positions
+        return self.drop(self.wte(index) + self.wpe.weight[where])
 
 
 class _Head(Module):
@@ -219,6 +221,14 @@ class _Head(Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, T, E) -> logits (N, T, V), by the embedding's weights."""
         return F.linear(self.ln_f(x), self.wte.weight)
+
+
+def gpt_layers(gpt: Any, positions: Any = None) -> list[Module]:
+    """A `lmbook.models.gpt.GPT` as layers for `Pipeline`: embedding, blocks, output.
+
+    `positions` says where the tokens stand, as `context_parallel` returns it.
+    """
+    return [_Embed(gpt, positions), *gpt.h, _Head(gpt)]
 
 
 class _LlamaLayer(Module):
@@ -245,11 +255,6 @@ class _LlamaHead(Module):
         x = self.norm(x)
         tied = self._modules.get("embed_tokens")
         return self.lm_head(x) if tied is None else F.linear(x, tied.weight)
-
-
-def gpt_layers(gpt: Any) -> list[Module]:
-    """A `lmbook.models.gpt.GPT` as layers for `Pipeline`: embedding, blocks, output."""
-    return [_Embed(gpt), *gpt.h, _Head(gpt)]
 
 
 def llama_layers(llama: Any) -> list[Module]:

@@ -76,6 +76,8 @@ class ColumnParallelLinear(_Divided):
     gradients.
     """
 
+    product = True
+
     def __init__(
         self,
         linear: Linear,
@@ -111,6 +113,8 @@ class RowParallelLinear(_Divided):
 
     The output is whole, or divided along the sequence if `sequence_parallel`.
     """
+
+    product = True
 
     def __init__(
         self,

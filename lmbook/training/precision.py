@@ -5,6 +5,7 @@ float16 has 10 bits after the leading one and ends at 65,504; below 6.1e-5 it lo
 bit for bit, and products accumulate in float32, as matrix units do; only the speed is not theirs.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,7 +78,8 @@ def cast(x: Tensor, name: str) -> Tensor:
 
 
 PRODUCTS = (Linear, Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d)
-"""Layers whose products run in 16 bits; norms, softmax and losses stay in float32."""
+"""Layers whose products run in 16 bits, with those of other rooms that say `product = True`; norms,
+softmax and losses stay in float32."""
 
 
 class MixedPrecision:
@@ -92,7 +94,9 @@ class MixedPrecision:
         if format_of(name).bits != 16:
             raise ValueError(f"MixedPrecision: {name!r} rounds nothing; choose float16 or bfloat16")
         self.name = name
-        self.layers = [m for m in model.modules() if isinstance(m, PRODUCTS)]
+        self.layers = [
+            m for m in model.modules() if isinstance(m, PRODUCTS) or hasattr(m, "product")
+        ]
         if not self.layers:
             raise ValueError(
                 f"MixedPrecision: {type(model).__name__} has no linear or convolution layer to round"
@@ -169,8 +173,14 @@ class GradScaler:
         """The loss times the scale; call `backward` on it."""
         return loss * self._scale
 
-    def unscale_(self, optimizer: Optimizer) -> bool:
-        """Divide the gradients by the scale; return whether all are finite. Once for each step."""
+    def unscale_(
+        self, optimizer: Optimizer, anywhere: Callable[[bool], bool] | None = None
+    ) -> bool:
+        """Divide the gradients by the scale; return whether all are finite. Once for each step.
+
+        Ranks that have different parts of a model must agree: `anywhere` tells whether any of them found an
+        infinite gradient, as `lambda found: bool(comm.all_reduce(found, "max"))`.
+        """
         if self._unscaled:
             raise RuntimeError("GradScaler.unscale_: called twice; call update() after each step")
         for group in optimizer.param_groups:
@@ -178,6 +188,8 @@ class GradScaler:
                 if p.grad is not None:
                     p.grad.data *= p.grad.data.dtype.type(1 / self._scale)
                     self._found |= not np.isfinite(p.grad.data).all()
+        if anywhere is not None:
+            self._found = anywhere(self._found)
         self._unscaled = True
         return not self._found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import pickle
 import threading
 import time
 import weakref
@@ -525,3 +526,10 @@ def test_unbroadcast_sums_what_was_repeated(rng: np.random.Generator) -> None:
         t = torch.zeros(shape, dtype=torch.float64, requires_grad=True)
         t.expand(full).backward(torch.tensor(g))
         np.testing.assert_allclose(graph.unbroadcast(g, shape), t.grad.numpy())
+
+
+def test_an_array_that_was_pickled_stays_float64():
+    """Its dtype equals NumPy's float64 without being the same object; what processes send is such."""
+    x = pickle.loads(pickle.dumps(np.full(3, 1 / 3)))
+    assert (Tensor(x) * 2).dtype == np.float64
+    assert (Tensor(x)[np.array([0, 2])] * 3).data.tolist() == [1.0, 1.0]

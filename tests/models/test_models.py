@@ -22,9 +22,30 @@ def small_llama(kv_heads: int = 1, experts: int = 0) -> models.Llama:
     return models.Llama(config)
 
 
+def gpt_of_experts() -> models.GPT:
+    lmbook.manual_seed(0)
+    return models.GPT(
+        models.GPTConfig(50, 16, 2, 2, 16, num_experts=4, moe_intermediate_size=8)
+    ).double()
+
+
 MODELS = {
     "gpt": small_gpt, "llama": small_llama, "mixture": lambda: small_llama(2, 4),
+    "gpt of experts": gpt_of_experts,
 }  # fmt: skip
+
+
+def test_a_gpt_of_experts_has_their_parameters_and_their_balance():
+    model, plain = gpt_of_experts(), small_gpt()
+    mlp = sum(p.numel() for p in plain.h[0].mlp.parameters())
+    more = 4 * 3 * 16 * 8 + 4 * 16 - mlp
+    count = [sum(p.numel() for p in m.parameters()) for m in (model, plain)]
+    assert count[0] == count[1] + 2 * more
+    with pytest.raises(ValueError, match="no mixture of experts, or has not run"):
+        plain.balance_loss()
+    model(lmbook.tensor(np.zeros((1, 4), int)))
+    layers = [b.mlp.balance_loss.item() for b in model.h]
+    assert model.balance_loss().item() == pytest.approx(sum(layers)) and min(layers) > 0
 
 
 def test_published_sizes():

@@ -16,6 +16,7 @@ from tests.parallel import (
     test_data_parallel,
     test_expert,
     test_mesh,
+    test_mixture,
     test_pipeline,
     test_sharded,
     test_tensor_parallel,
@@ -36,6 +37,9 @@ def every_kind(comm: Any) -> dict[str, Any]:
         "ring": test_context.divided(comm, "ring", f32, True, True)[1],
         "experts": list(test_expert.divided(comm, f32, 2)[1:3]),
         "mesh": test_mesh.three_d(comm, 2, 1, 2, 2, True, "1f1b"),
+        "experts on a mesh": test_mixture.composed(
+            comm, 2, {"pp": 2, "ep": 2}, 2, f32, "bfloat16", True
+        ),
     }
     for schedule, chunks in test_pipeline.KINDS:
         found[schedule] = test_pipeline.train(comm, 4, f32, schedule, chunks, steps=2)[1]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lmbook.autograd.primitives import PRIMITIVES
+from lmbook.nn import moe
 from lmbook.parallel import (
     clip,
     compression,
@@ -37,10 +38,11 @@ from tests.parallel import (
     test_data_parallel,
     test_elastic,
     test_expert,
+    test_llama_plan,
     test_local_sgd,
     test_mesh,
+    test_mixture,
     test_pipeline,
-    test_plans,
     test_randomness,
     test_server,
     test_sharded,
@@ -119,7 +121,7 @@ def masks() -> None:
 
 
 def llamas() -> None:
-    test_plans.test_llama_trains_as_in_one_process(4, 2, True, 0, True)
+    test_llama_plan.test_llama_trains_as_in_one_process(4, 2, True, 0, True)
 
 
 def bubbles() -> None:
@@ -137,6 +139,15 @@ def experts() -> None:
     test_expert.test_outputs_and_expert_gradients_have_the_bits_of_one_process(4, 2, F64)
     test_expert.test_capacity_drops_the_last_of_those_who_come()
     test_expert.test_average_gradients_is_the_gradient_of_the_mean_loss()
+
+
+def mixtures() -> None:
+    test_mixture.test_meshes_with_an_expert_axis_train_as_one_process({"dp": 2, "ep": 2})
+
+
+def balances() -> None:
+    test_mixture.test_both_ways_of_balance_are_those_of_one_process(2)
+    test_expert.test_the_bias_evens_the_load_without_a_gradient_and_alike_on_all_ranks()
 
 
 def meshes() -> None:
@@ -159,10 +170,10 @@ MUTATIONS = [
     (served, server.ParameterServer, "_serve_together", "g / g.dtype.type(self.workers)", "g"),
     (compressed, compression.OneBit, "exchange", "mean / g.dtype.type(comm.size)", "mean"),
     (meshes, mesh, "all_reduce_gradients", "some), op)", "some), 'sum')"),
-    (experts, expert, "average_gradients", "grad / p.dtype.type(comm.size)", "grad"),
+    (experts, expert, "_average", "/ dtype.type(ranks)", "/ dtype.type(1)"),
     (pipelines, pipeline._Run, "backward", "1 / self.count", "1.0"),
     # wrong neighbour, wrong block
-    (contexts, context, "_ring_attention", "(comm.rank - 1) % comm.size", "(comm.rank - 2) % comm.size"),
+    (contexts, context._Ring, "__init__", "(comm.rank - 1) % comm.size", "(comm.rank - 2) % comm.size"),
     (pipelines, pipeline._Run, "_send", "dst = part % self.comm.size", "dst = (part + 1) % self.comm.size"),
     (contexts, context, "positions", "2 * ranks - 1 - r]", "2 * ranks - 2 - r]"),
     (tensors, tensor_parallel, "heads", "rows[:, part]", "rows.reshape(n_head, groups, -1)[part]"),
@@ -203,7 +214,13 @@ MUTATIONS = [
      "self.weight"),
     (llamas, tensor_parallel.ColumnParallelLinear, "forward", "copy_to(weight, self.shared)", "weight"),
     (llamas, tensor_parallel, "shared_heads", "r * n_head // ranks", "r % n_head"),
-    (contexts, context, "_ring_attention", "out * old +", "out +"),
+    (contexts, context, "_ring_attention", "out[..., rows, :] * old", "out[..., rows, :]"),
+    (contexts, context, "visible", "theirs[0])", "theirs[-1])"),
+    (contexts, context, "_ring_attention", "grads = ring.finish(coming)", "ring.finish(coming)"),
+    (mixtures, expert, "_average", "if mark else None", ""),
+    (mixtures, expert, "average_gradients", "(replicas, True)", "(None, True)"),
+    (balances, moe, "update_bias", "counts.mean() - counts", "counts - counts.mean()"),
+    (balances, expert.ExpertParallel, "forward", "self.comm.all_reduce(wanted)", "wanted"),
     (experts, expert, "route", "rank < capacity", "rank <= capacity"),
     (bubbles, schedules, "one_f_one_b", "stages - 1 - r", "stages - r"),
     (bubbles, schedules, "interleaved", "2 * (p - 1 - r)", "(p - 1 - r)"),
@@ -247,8 +264,9 @@ TESTS = (
     test_elastic,
     test_expert,
     test_mesh,
+    test_mixture,
     test_pipeline,
-    test_plans,
+    test_llama_plan,
     test_randomness,
     test_sharded,
     test_split_backward,
