@@ -166,8 +166,18 @@ def test_loading_says_what_does_not_fit(tmp_path) -> None:
         return AdamW([{"params": [first]}, {"params": rest}])
 
     fails("1 groups, the optimiser has 2", make=halves)
-    (path / "rank-00001.safetensors").write_bytes(b"torn")
-    fails("rank-00001.safetensors is missing or damaged")
+    file = path / "rank-00001.safetensors"
+    whole = file.read_bytes()
+    flipped = bytearray(whole)
+    flipped[-5] ^= 1  # one bit of a number: the format itself does not notice
+    for content in (b"torn", bytes(flipped), None):
+        file.unlink() if content is None else file.write_bytes(content)
+        fails("rank-00001.safetensors missing or damaged")
+        for ranks in (2, 3):  # whoever read the file, all know
+            with pytest.raises(RankError, match="rank-00001.safetensors missing or damaged"):
+                run(load, ranks)
+    file.write_bytes(whole)
+    run(load, 1)
     (path / "index.json").unlink()
     fails("no complete checkpoint")
     assert latest(tmp_path / "nowhere") is None

@@ -222,7 +222,7 @@ def test_a_forgotten_barrier_lets_a_checkpoint_be_named_before_it_is_whole(
     """Without the barrier after the files, rank 0 renames while a slow rank has still to write."""
     mutant = planted(
         sharded_checkpoint, "save_sharded",
-        "safetensors.save(arrays))\n    comm.barrier()", "safetensors.save(arrays))",
+        'safetensors", data)\n    comm.barrier()', 'safetensors", data)',
     )  # fmt: skip
     monkeypatch.setattr(test_elastic, "save_sharded", mutant)
     with pytest.raises(Exception):  # noqa: B017
