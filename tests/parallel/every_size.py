@@ -57,9 +57,16 @@ def kinds(comm: Any, brief: bool) -> dict[str, Any]:
         }
         for schedule, chunks in test_pipeline.KINDS:
             if comm.size * chunks <= 8:
-                train = test_pipeline.train(comm, 2 * comm.size, dtype, schedule, chunks, steps=1)
+                train = test_pipeline.train(
+                    comm,
+                    2 * comm.size if comm.size < 4 else comm.size,
+                    dtype,
+                    schedule,
+                    chunks,
+                    steps=1,
+                )
                 found[f"{schedule} {name}"] = train[1]
-    return found | (every_kind(comm) if comm.size == 4 and not brief else {})
+    return found | (every_kind(comm) if comm.size == 4 else {})
 
 
 def every_size(comm: Any, brief: bool) -> dict[str, Any]:

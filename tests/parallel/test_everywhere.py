@@ -34,13 +34,16 @@ def flat(results):
 def test_real_messages_give_the_simulators_bits(name: str, tmp_path) -> None:
     if name != "proc":
         need(name)
-    brief = name in ("torch", "ray")  # gloo's threads take a core for each rank
-    real = run(everything, 8, tmp_path / "many", brief, seed=5, backend=name, timeout=120)
-    sim = run(everything, 8, tmp_path / "sim", brief, seed=5)
+    brief = name != "proc"  # eight ranks that spin or have many threads, on two cores
+    ranks = 4 if name == "ray" else 8
+    real = run(everything, ranks, tmp_path / "many", brief, seed=5, backend=name, timeout=120)
+    sim = run(everything, ranks, tmp_path / "sim", brief, seed=5)
     assert flat(kinds for kinds, _ in real) == flat(kinds for kinds, _ in sim)
     assert real.backend == name
     found = {name for told, _ in real for name in told}
     for size in SIZES:
+        if size > ranks:
+            continue
         assert sum(n.startswith(f"{size}: ") for n in found) >= (11 if brief else 22)
     if name == "proc":
         np.testing.assert_array_equal(real.log.bytes, sim.log.bytes)
