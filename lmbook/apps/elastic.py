@@ -89,11 +89,11 @@ def train(
                 loss = F.cross_entropy(model(Tensor(images[some])), Tensor(labels[some]))
             loss.backward()
             losses.append(loss.item())
-        optimizer.step()
-        optimizer.zero_grad()
         told = comm.gather(losses)
         if watch is not None and told is not None:
             watch(step, float(np.mean([x for part in told for x in part])))
+        optimizer.step()
+        optimizer.zero_grad()
         if (step + 1) % every == 0 or step + 1 == steps:
             save_sharded(folder, step + 1, optimizer.units, optimizer.inner)
     return start, whole(optimizer, comm)
