@@ -32,10 +32,11 @@ STEPS = {8: 3, 4: 6, 3: 9, 2: 12}
 """Where each number of ranks ends its part of the run that goes on with fewer."""
 
 
-def tensor_parallel(comm: Any, dtype: Any) -> dict[str, np.ndarray]:
+def tensor_parallel(comm: Any, dtype: Any, heads: int = 0) -> dict[str, np.ndarray]:
     """Gradients of a GPT with a head for each rank; 13 words divide among none of 2, 3, 4, 8."""
-    model = GPT(GPTConfig(13, 5, 1, comm.size, 2 * comm.size)).to(dtype)
-    parallelize_module(model, comm, gpt_plan(comm.size, True))
+    heads = heads or comm.size
+    model = GPT(GPTConfig(13, 5, 1, heads, 2 * heads)).to(dtype)
+    parallelize_module(model, comm, gpt_plan(heads, comm.size > 1))
     x = np.random.default_rng(4).integers(0, 13, (2, 6))
     vocab_parallel_cross_entropy(model(Tensor(x[:, :-1])), Tensor(x[:, 1:]), comm).backward()
     return full_tensors(model, comm, lambda p: p.grad.data)
