@@ -1,9 +1,11 @@
 """Checkpoints in as many files as there are ranks, which any other number of ranks can load.
 
-A folder `step-00000012` holds `rank-00000.safetensors`, ... and `index.json`. It is written under another
-name and renamed when all files are complete, so a folder of that name is whole. Nothing is pickled.
+A folder `step-00000012` holds `rank-00000.safetensors`, ... and `index.json`, which has a checksum of each
+file. It is written under another name and renamed when all files are complete, so a folder of that name is
+whole; the checksums find what was changed later. Nothing is pickled.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -15,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from lmbook.backend import ShapeError, require
+from lmbook.distributed import Communicator
 from lmbook.optim import Optimizer
 from lmbook.parallel.shard import FlatShard
 
@@ -24,6 +27,28 @@ def _write(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, where the system can."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _put(draft: Path, final: Path) -> None:
+    """Give a complete draft its name; a checkpoint that had it gives way in one step, never in parts."""
+    old = final.with_name(f".{final.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    _sync(draft)
+    if final.exists():
+        final.rename(old)
+    draft.rename(final)
+    _sync(final.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def save_sharded(
@@ -42,10 +67,6 @@ def save_sharded(
     comm = units[0].comm
     final = Path(folder) / f"step-{step:08d}"
     draft = final.with_name(f".{final.name}.draft")
-    if comm.rank == 0:
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
-    comm.barrier()
     tensors: dict[str, np.ndarray] = {}
     numbers: dict[str, Any] = {}
     for i, unit in enumerate(units):
@@ -56,18 +77,23 @@ def save_sharded(
             else:
                 numbers[f"{i}.{key}"] = value
     arrays = {k: np.ascontiguousarray(v) for k, v in tensors.items()}
-    _write(draft / f"rank-{comm.rank:05d}.safetensors", safetensors.save(arrays))
+    data = safetensors.save(arrays)
+    checksums = comm.gather(hashlib.sha256(data).hexdigest())
+    if comm.rank == 0:
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+    comm.barrier()
+    _write(draft / f"rank-{comm.rank:05d}.safetensors", data)
     comm.barrier()
     if comm.rank == 0:
         groups = [{k: v for k, v in g.items() if k != "params"} for g in optimizer.param_groups]
         index = {
             "ranks": comm.size, "step": step, "sizes": [u.size for u in units],
             "ends": [list(u.ends) for u in units], "numbers": numbers, "groups": groups,
-            "metadata": metadata or {},
+            "metadata": metadata or {}, "checksums": checksums,
         }  # fmt: skip
         _write(draft / "index.json", json.dumps(index).encode())
-        shutil.rmtree(final, ignore_errors=True)
-        draft.rename(final)
+        _put(draft, final)
     comm.barrier()
     return final
 
@@ -85,8 +111,9 @@ def load_sharded(
 ) -> dict[str, Any]:
     """Fill blocks and moments from a checkpoint of any number of ranks; return {"step", "metadata"}.
 
-    Each rank reads only the parts of the files that it needs. Raises `ValueError` or `ShapeError`, naming the
-    file, if the checkpoint is of another model or damaged; nothing has changed then.
+    All ranks call it. Each compares the checksums of its share of the files, then reads the parts that it
+    needs. Raises `ValueError` or `ShapeError`, naming the file, if the checkpoint is of another model or
+    damaged; nothing has changed then.
     """
     safetensors = require("safetensors", "book", "loading a checkpoint")
     path = Path(path)
@@ -104,13 +131,11 @@ def load_sharded(
             f"checkpoint {path}: {len(index['groups'])} groups, the optimiser has "
             f"{len(optimizer.param_groups)}"
         )
-    files = {}
-    try:
-        for r in range(index["ranks"]):
-            name = path / f"rank-{r:05d}.safetensors"
-            files[r] = safetensors.safe_open(str(name), framework="numpy")
-    except (safetensors.SafetensorError, OSError) as error:
-        raise ValueError(f"checkpoint {name} is missing or damaged: {error}") from None
+    _verify(path, index, units[0].comm)
+    files = {
+        r: safetensors.safe_open(str(path / f"rank-{r:05d}.safetensors"), framework="numpy")
+        for r in range(index["ranks"])
+    }
     fresh: list[dict[str, Any]] = []
     for i, unit in enumerate(units):
         me, ends = unit.comm.rank, index["ends"][i]
@@ -131,6 +156,19 @@ def load_sharded(
     for group, given in zip(optimizer.param_groups, index["groups"], strict=True):
         group.update({k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
     return {"step": index["step"], "metadata": index["metadata"]}
+
+
+def _verify(path: Path, index: dict[str, Any], comm: Communicator) -> None:
+    """Every file is read by one rank and compared with its checksum; all ranks raise if one differs."""
+    bad = []
+    for r in range(comm.rank, index["ranks"], comm.size):
+        name = path / f"rank-{r:05d}.safetensors"
+        found = hashlib.sha256(name.read_bytes()).hexdigest() if name.is_file() else "missing"
+        if found != index["checksums"][r]:
+            bad.append(name.name)
+    names = sorted(n for some in comm.all_gather(bad) for n in some)
+    if names:
+        raise ValueError(f"checkpoint {path}: {', '.join(names)} missing or damaged")
 
 
 def _read(files: dict[int, Any], key: str, ends: list[int], low: int, high: int) -> np.ndarray:

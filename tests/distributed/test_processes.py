@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -98,6 +99,20 @@ def test_a_wait_has_a_limit_and_says_what_lies_there() -> None:
     with pytest.raises(RankError, match=said + r" \d with tag 4") as error:
         run(fn, 2, backend="proc", timeout=0.5)
     assert "was stopped waiting for a message of rank" in str(error.value)
+
+
+def test_a_hang_shows_all_waits_whoever_ends_first() -> None:
+    def fn(comm):
+        comm.barrier()
+        comm.recv((comm.rank + 1) % 3, tag=comm.rank)
+
+    with pytest.raises(RankError) as error:
+        run(fn, 3, backend="proc", timeout=0.5)
+    for r in range(3):
+        wait = (
+            rf"rank {r} (waited 0.5 s|was stopped waiting) for a message of rank {(r + 1) % 3} with"
+        )
+        assert re.search(wait, str(error.value))
 
 
 def test_messages_that_nobody_took_end_the_run() -> None:

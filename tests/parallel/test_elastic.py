@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import random
+import shutil
 import signal
+import threading
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +27,7 @@ from lmbook.parallel import (
     load_sharded,
     run_elastic,
     save_sharded,
+    sharded_checkpoint,
 )
 from lmbook.parallel.clip import exact_sum
 from tests.parallel.programs import adam, loss, network, part
@@ -166,8 +171,18 @@ def test_loading_says_what_does_not_fit(tmp_path) -> None:
         return AdamW([{"params": [first]}, {"params": rest}])
 
     fails("1 groups, the optimiser has 2", make=halves)
-    (path / "rank-00001.safetensors").write_bytes(b"torn")
-    fails("rank-00001.safetensors is missing or damaged")
+    file = path / "rank-00001.safetensors"
+    whole = file.read_bytes()
+    flipped = bytearray(whole)
+    flipped[-5] ^= 1  # one bit of a number: the format itself does not notice
+    for content in (b"torn", bytes(flipped), None):
+        file.unlink() if content is None else file.write_bytes(content)
+        fails("rank-00001.safetensors missing or damaged")
+        for ranks in (2, 3):  # whoever read the file, all know
+            with pytest.raises(RankError, match=r"rank-00001\.safetensors missing or damaged"):
+                run(load, ranks)
+    file.write_bytes(whole)
+    run(load, 1)
     (path / "index.json").unlink()
     fails("no complete checkpoint")
     assert latest(tmp_path / "nowhere") is None
@@ -217,3 +232,101 @@ def test_run_elastic_passes_other_errors_on() -> None:
         run_elastic(lambda c: c.barrier(), [3, 2], faults=[[Crash(1)], [Crash(1)]])
     with pytest.raises(ValueError, match="number of ranks of each attempt"):
         run_elastic(bug, [])
+
+
+class PowerCut(Exception):
+    """The machine stops here."""
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_a_stop_at_any_moment_of_saving_leaves_a_whole_checkpoint(
+    over, tmp_path, monkeypatch
+) -> None:
+    """Every operation on files is the last one, in turn; a write may leave a part of its bytes."""
+    run(train, 2, tmp_path / "one", 2, np.float32, 3)
+    run(train, 2, tmp_path / "two", 2, np.float32, 6)
+    old, new = latest(tmp_path / "one"), latest(tmp_path / "two")
+    count = 0
+
+    def before(moment, real, torn=None):
+        def operation(*args, **options):
+            nonlocal count
+            count += 1
+            if count == moment:
+                if torn is not None:
+                    torn(*args)
+                raise PowerCut
+            return real(*args, **options)
+
+        return operation
+
+    def half(path, data):
+        path.write_bytes(data[: len(data) // 2])
+
+    def some(path, **_):
+        for file in sorted(Path(path).glob("*"))[:1]:
+            file.unlink()
+
+    def save(comm, folder):
+        model = network(dtype=np.float32)
+        zero = ZeroRedundancyOptimizer(model, comm, adam, 2, 200, shards=SHARDS)
+        load_sharded(new, zero.units, zero.inner)
+        step = 3 if over else 6
+        save_sharded(folder, step, zero.units, zero.inner, {"sizes": comm.size})
+
+    def content(path):
+        return {p.name: p.read_bytes() for p in path.iterdir() if p.suffix == ".safetensors"}
+
+    ends, moment = [], 0
+    while True:
+        moment, count = moment + 1, 0
+        folder = tmp_path / f"try{moment}"
+        shutil.copytree(old, folder / old.name)
+        with monkeypatch.context() as m:
+            write = before(moment, sharded_checkpoint._write, half)
+            m.setattr(sharded_checkpoint, "_write", write)
+            m.setattr(sharded_checkpoint, "_sync", before(moment, sharded_checkpoint._sync))
+            m.setattr(shutil, "rmtree", before(moment, shutil.rmtree, some))
+            m.setattr(Path, "rename", before(moment, Path.rename))
+            m.setattr(Path, "mkdir", before(moment, Path.mkdir))
+            try:
+                run(save, 2, folder)
+            except RankError as error:
+                assert "PowerCut" in str(error)
+            else:
+                break
+        found = latest(folder)
+        if (
+            found is None
+        ):  # between two renamings, when the only checkpoint gives way to its successor
+            assert over and (folder / f".{old.name}.old").is_dir()
+            found = folder / f".{old.name}.old"
+        got = content(found)
+        assert got in (content(old), content(new))
+        ends.append(got == content(new))
+    assert moment >= 9 and ends == sorted(ends) and ends[-1] and not ends[0]
+
+
+def test_a_kill_at_a_random_moment_leaves_a_whole_checkpoint(tmp_path) -> None:
+    """A real SIGKILL, from a clock that knows nothing of what the rank does."""
+
+    def fn(comm, seconds):
+        model = network(dtype=np.float32)
+        zero = ZeroRedundancyOptimizer(model, comm, adam, 2, 200, shards=SHARDS)
+        for step in itertools.count(1):
+            if comm.rank == 1 and step == 3:
+                threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL)).start()
+            for u in zero.units:
+                u.block.data[...] = step
+            save_sharded(tmp_path, step, zero.units, zero.inner)
+
+    def read(comm):
+        zero = ZeroRedundancyOptimizer(network(dtype=np.float32), comm, adam, 2, 200, shards=SHARDS)
+        step = load_sharded(latest(tmp_path), zero.units, zero.inner)["step"]
+        return step, {float(x) for u in zero.units for x in u.block.data}
+
+    for seconds in np.random.default_rng().uniform(0, 0.1, 2):
+        with pytest.raises(RankLost, match=r"rank 1 died .*SIGKILL"):
+            run(fn, 2, seconds, backend="proc")
+        for step, values in run(read, 3):
+            assert values == {float(step)} and step > 1

@@ -280,7 +280,7 @@ def test_a_forgotten_barrier_lets_a_checkpoint_be_named_before_it_is_whole(
     """Without the barrier after the files, rank 0 renames while a slow rank has still to write."""
     mutant = planted(
         sharded_checkpoint, "save_sharded",
-        "safetensors.save(arrays))\n    comm.barrier()", "safetensors.save(arrays))",
+        'safetensors", data)\n    comm.barrier()', 'safetensors", data)',
     )  # fmt: skip
     monkeypatch.setattr(test_elastic, "save_sharded", mutant)
     with pytest.raises(Exception):  # noqa: B017
@@ -289,3 +289,29 @@ def test_a_forgotten_barrier_lets_a_checkpoint_be_named_before_it_is_whole(
     test_elastic.test_the_number_of_ranks_may_grow_and_any_number_suits_stages_1_and_2(
         tmp_path / "fine"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("_put", "final.rename(old)", "shutil.rmtree(final)"),
+        ("save_sharded", "draft / f", "final / f"),
+    ],
+)  # fmt: skip
+def test_a_checkpoint_that_is_there_in_parts_is_caught(
+    name, old, new, tmp_path, monkeypatch
+) -> None:
+    mutant = planted(sharded_checkpoint, name, old, new)
+    for module in (sharded_checkpoint, test_elastic):
+        if hasattr(module, name):
+            monkeypatch.setattr(module, name, mutant)
+    with pytest.raises(Exception):  # noqa: B017
+        test_elastic.test_a_stop_at_any_moment_of_saving_leaves_a_whole_checkpoint(
+            True, tmp_path, monkeypatch
+        )
+
+
+def test_a_checksum_that_nobody_compares_is_caught(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(sharded_checkpoint, "_verify", lambda path, index, comm: None)
+    with pytest.raises(BaseException):  # noqa: B017
+        test_elastic.test_loading_says_what_does_not_fit(tmp_path)

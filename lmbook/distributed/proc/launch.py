@@ -129,19 +129,22 @@ class Crew:
             heard.append((rank, message))
         return heard
 
-    def stop(self, but: int) -> str:
-        """Tell the others to stop; where they stood, in words."""
+    def stop(self, but: int, heard: Sequence[tuple[int, Any]] = ()) -> str:
+        """Tell the others to stop; where they stood, in words. `heard` are messages not looked at yet."""
         for rank in self.open - {but}:
             self.lines[rank].send("stop")
         stood = {}
         limit = time.monotonic() + GRACE
         waiting = self.open - {but}
-        while waiting and time.monotonic() < limit:
-            for rank, message in self.listen(limit):
+        while heard or (waiting and time.monotonic() < limit):
+            for rank, message in heard or self.listen(limit):
                 if message is not None and message[0] == "stopped":
-                    stood[rank] = message[1]
+                    stood[rank] = f"was stopped {message[1]}"
+                elif message is not None and message[0] == "error":
+                    stood[rank] = "failed, too: " + message[1].strip().splitlines()[-1]
                 waiting.discard(rank)
-        return "".join(f"\nrank {r} was stopped {stood[r]}" for r in sorted(stood))
+            heard = ()
+        return "".join(f"\nrank {r} {stood[r]}" for r in sorted(stood))
 
     def end(self) -> None:
         """No process is left when this returns."""
@@ -173,14 +176,16 @@ def launch(
             line.send(kind, blob, seed, options)
         checked: set[int] = set()
         while len(checked) < ranks:
-            for rank, message in crew.listen(None):
+            heard = crew.listen(None)
+            while heard:
+                rank, message = heard.pop(0)
                 if message is None and rank not in checked:
                     how = _exit_name(crew.procs[rank].wait())
-                    raise RankLost(rank, how, crew.stop(rank))
+                    raise RankLost(rank, how, crew.stop(rank, heard))
                 if message is None:
                     continue
                 if message[0] == "error":
-                    raise RankError(rank, message[1], crew.stop(rank))
+                    raise RankError(rank, message[1], crew.stop(rank, heard))
                 if message[0] == "result":
                     results[rank], reports[rank] = pickle.loads(message[1]), message[2]
                     finished.add(rank)

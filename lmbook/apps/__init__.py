@@ -1,0 +1,1 @@
+"""Level 5: programs from end to end."""

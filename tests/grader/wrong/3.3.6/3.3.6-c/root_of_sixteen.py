@@ -1,0 +1,5 @@
+mtbf_hours = 10.69
+interval_minutes = 31.0
+overhead = 0.0484
+colleague = 1.061
+faster = 4
