@@ -11,6 +11,7 @@ import numpy as np
 
 from lmbook.autograd import Tensor, primitive
 from lmbook.backend import DTypeError
+from lmbook.distributed import Communicator
 from lmbook.nn import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Linear, Module
 from lmbook.optim import Optimizer
 
@@ -143,11 +144,14 @@ class GradScaler:
 
     A step whose gradients are not finite is left out and halves the scale; `growth_interval` steps
     without one double it. Names and rules are those of `torch.amp.GradScaler`.
+
+    Ranks whose gradients are equal, as after `DistributedDataParallel`, agree by themselves. Where each has
+    others, as with sharded optimisers, give `comm`: a step is then left out by all or by none.
     """
 
     def __init__(
         self, init_scale: float = 65536.0, growth_factor: float = 2.0, backoff_factor: float = 0.5,
-        growth_interval: int = 2000,
+        growth_interval: int = 2000, comm: Communicator | None = None,
     ) -> None:  # fmt: skip
         if not init_scale > 0 or not np.isfinite(init_scale):
             raise ValueError(f"GradScaler: init_scale = {init_scale} must be finite and above 0")
@@ -159,7 +163,7 @@ class GradScaler:
         self.growth_factor, self.backoff_factor = growth_factor, backoff_factor
         self.growth_interval = growth_interval
         self._scale, self._good, self._found = float(init_scale), 0, False
-        self._unscaled = False
+        self._unscaled, self.comm = False, comm
 
     def get_scale(self) -> float:
         """The factor in force."""
@@ -178,6 +182,8 @@ class GradScaler:
                 if p.grad is not None:
                     p.grad.data *= p.grad.data.dtype.type(1 / self._scale)
                     self._found |= not np.isfinite(p.grad.data).all()
+        if self.comm is not None:
+            self._found = bool(self.comm.all_reduce(np.array([self._found], np.uint8), "max")[0])
         self._unscaled = True
         return not self._found
 
