@@ -32,6 +32,8 @@ class Mode(threading.local):
 
     grad = True
     anomaly = False
+    ends: list[Callable[[], None]] | None = None
+    """What to call when the backward pass that is running has ended; None while there is none."""
 
 
 mode = Mode()
@@ -120,20 +122,55 @@ def _consumers(root: Node) -> tuple[dict[Node, int], dict[int, int]]:
     return count, leaves
 
 
+def reached(root: Node) -> set[int]:
+    """The ids of the leaves with hooks that a backward pass from `root` would give a gradient."""
+    return set(_consumers(root)[1])
+
+
+def queue_callback(callback: Callable[[], None]) -> None:
+    """Call `callback()` when the backward pass that runs in this thread has ended without an error.
+
+    Of passes within a pass, as in recomputation, the outermost counts. Outside of any it is called at once.
+    PyTorch: `torch.autograd.Variable._execution_engine.queue_callback`.
+    """
+    if mode.ends is None:
+        callback()
+    else:
+        mode.ends.append(callback)
+
+
 def backward(
     root: Node,
     seed: Array,
     leaf: Callable[[Any, Array, bool], None],
     retain_graph: bool = False,
     watch: dict[Node, Any] | None = None,
+    hooks: bool = True,
 ) -> None:
     """Pull `seed`, the gradient of `root`'s output, back to every leaf.
 
     `leaf(tensor, g, owned)` receives each leaf's contribution; `owned` says that nobody else holds
-    `g`. Gradients of the nodes in `watch` are stored there. A leaf's hooks run after its last
-    contribution, while the pass goes on.
+    `g`. Gradients of the nodes in `watch` are stored there. A leaf's `hooks` run after its last
+    contribution, while the pass goes on; what they gave to `queue_callback` runs at its end.
     """
+    if mode.ends is not None:
+        return _visit(root, seed, leaf, retain_graph, watch, hooks)
+    mode.ends = []
+    try:
+        _visit(root, seed, leaf, retain_graph, watch, hooks)
+        for callback in mode.ends:
+            callback()
+    finally:
+        mode.ends = None
+
+
+def _visit(
+    root: Node, seed: Array, leaf: Callable[[Any, Array, bool], None], retain_graph: bool,
+    watch: dict[Node, Any] | None, hooks: bool,
+) -> None:  # fmt: skip
+    """Each node once, after all of its consumers."""
     waiting, expected = _consumers(root)
+    expected = expected if hooks else {}
     grads: dict[Node, tuple[Any, bool]] = {root: (seed, False)}
     ready = [root]
     while ready:

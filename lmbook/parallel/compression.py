@@ -3,6 +3,10 @@
 Each class is a `comm_hook` of `DistributedDataParallel`. With residual e, a rank sends C(g + e) and keeps
 e <- g + e - C(g + e): nothing is lost, only late. Without it the bias of C stays, and training may
 not converge (Karimireddy et al. 2019).
+
+Where a rank's gradient is not finite all ranks get NaN, so that a loss scaler leaves the step out everywhere,
+and residuals stay as they were. They are in the units of the gradients: fix the loss scale, or
+accept that they count for a step as many times too little or too much as the scale changes.
 """
 
 import math
@@ -22,8 +26,11 @@ class Compression:
     def __call__(self, comm: Communicator, number: int, flat: np.ndarray) -> np.ndarray:
         """The mean over the ranks of what they sent for bucket `number`."""
         g = flat + self.residual[number] if number in self.residual else flat
-        mean, sent = self.exchange(comm, number, g)
-        if self.error_feedback:
+        if not np.isfinite(g).all():  # the rest of an infinity would stay for good
+            g = np.full_like(g, np.nan)
+        with np.errstate(invalid="ignore"):
+            mean, sent = self.exchange(comm, number, g)
+        if self.error_feedback and np.isfinite(mean).all():
             self.residual[number] = g - sent
         return mean
 
@@ -127,6 +134,8 @@ class PowerSGD(Compression):
             start = np.random.default_rng([self.seed, number])
             self.q[number] = start.normal(size=(side, min(self.rank, side))).astype(g.dtype)
         p = comm.all_reduce(m @ self.q[number], "mean")
+        if not np.isfinite(p).all():  # on all ranks alike
+            return np.full_like(g, np.nan), g
         p = np.linalg.qr(p)[0].astype(g.dtype)
         q = self.q[number] = comm.all_reduce(m.T @ p, "mean")
         mean = (p @ q.T).reshape(-1)[: g.size]

@@ -13,13 +13,15 @@ from lmbook.nn import Module
 from lmbook.optim import SGD, Optimizer
 from lmbook.parallel.buckets import flatten, unflatten
 from lmbook.parallel.data_parallel import Reduce, broadcast_parameters
+from lmbook.parallel.zero import on_blocks
 
 
 class LocalSGD:
     """Averages the parameters every `every` steps of a local optimiser.
 
     Call `step()` in place of the optimiser's. With `every` 1 and plain SGD it is data parallelism: the mean
-    of p - lr g_r is p - lr mean g_r. Sources: Stich 2019; McMahan et al. 2017 (federated averaging).
+    of p - lr g_r is p - lr mean g_r. Frozen parameters do not travel; buffers of real numbers, such as
+    running moments, are averaged, too. Sources: Stich 2019; McMahan et al. 2017 (federated averaging).
     """
 
     def __init__(
@@ -27,7 +29,8 @@ class LocalSGD:
     ) -> None:
         if every < 1:
             raise ValueError(f"{type(self).__name__}: every = {every} must be 1 or more")
-        self.parameters = list(model.parameters())
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.buffers = [b for _, b in model.named_buffers() if b.dtype.kind == "f"]
         self.optimizer, self.comm, self.every = optimizer, comm, every
         self.steps = 0
         broadcast_parameters(model, comm)
@@ -38,6 +41,10 @@ class LocalSGD:
         self.steps += 1
         if self.steps % self.every == 0:
             self.meet()
+            if self.buffers:
+                mean = self.comm.all_reduce(flatten(b.data for b in self.buffers), "mean")
+                for b, values in zip(self.buffers, unflatten(mean, self.buffers), strict=True):
+                    b.data[...] = values
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -76,7 +83,7 @@ class DiLoCo(LocalSGD):
         super().__init__(model, optimizer, comm, every)
         self.reduce = comm_hook or (lambda c, _, way: c.all_reduce(way, "mean"))
         self.anchor = Tensor(flatten(p.data for p in self.parameters), requires_grad=True)
-        self.outer = outer([self.anchor])
+        self.outer = on_blocks(outer([self.anchor]))
 
     def meet(self) -> None:
         """One step of the outer optimiser."""

@@ -17,6 +17,8 @@ from lmbook.distributed import Communicator, blocks
 from lmbook.nn import Module
 from lmbook.optim import Optimizer
 from lmbook.parallel.buckets import flatten, unflatten
+from lmbook.parallel.data_parallel import broadcast_parameters
+from lmbook.parallel.zero import on_blocks
 
 PULL, PUSH = 1, 2
 
@@ -46,6 +48,7 @@ class ParameterServer:
     returns the loss. `staleness`: None, synchronous: the server waits for all workers, averages in their
     order, and steps once. A number s: asynchronous: each push is a step of its own, and a worker may be at
     most s steps ahead of the slowest (math.inf: no limit). All ranks return with the final parameters.
+    Frozen parameters are rank 0's from the start; each worker's buffers stay its own.
     """
 
     def __init__(
@@ -62,17 +65,17 @@ class ParameterServer:
             )
         if staleness is not None and not staleness >= 0:
             raise ValueError(f"ParameterServer: staleness {staleness} must be 0 or more, or None")
-        self.parameters, self.comm = list(model.parameters()), comm
+        self.parameters, self.comm = [p for p in model.parameters() if p.requires_grad], comm
         self.servers, self.workers = servers, comm.size - servers
         self.staleness = staleness
-        flat = comm.broadcast(flatten(p.data for p in self.parameters))
-        self._put(flat)
+        broadcast_parameters(model, comm)
+        flat = flatten(p.data for p in self.parameters)
         self.ends = blocks(flat.size, servers)
         self.is_server = comm.rank < servers
         if self.is_server:
             mine = flat[self.ends[comm.rank] : self.ends[comm.rank + 1]].copy()
             self.block = Tensor(mine, requires_grad=True)
-            self.optimizer = optimizer([self.block])
+            self.optimizer = on_blocks(optimizer([self.block]))
 
     def _put(self, flat: np.ndarray) -> None:
         for p, values in zip(self.parameters, unflatten(flat, self.parameters), strict=True):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lmbook import Tensor
+from lmbook.autograd import grad, graph
 from lmbook.backend import GradientError
 
 
@@ -39,3 +40,43 @@ def test_a_leaf_that_is_the_output_and_a_computed_tensor() -> None:
     assert seen == [1.0]
     with pytest.raises(GradientError, match="register_post_accumulate_grad_hook: only leaves"):
         (x * 2).register_post_accumulate_grad_hook(print)
+
+
+def test_callbacks_run_when_the_outermost_pass_has_ended() -> None:
+    seen, x = [], Tensor(np.array([1.0, 2.0]), requires_grad=True)
+    inner = Tensor(np.array(3.0), requires_grad=True)
+
+    def hook(t):
+        seen.append("hook")
+        graph.queue_callback(lambda: seen.append("end"))
+        if t is x:
+            (inner * 2).backward()  # a pass within the pass
+            seen.append("inner")
+
+    x.register_post_accumulate_grad_hook(hook)
+    inner.register_post_accumulate_grad_hook(hook)
+    (x * x).sum().backward()
+    assert seen == ["hook", "hook", "inner", "end", "end"]
+    graph.queue_callback(lambda: seen.append("at once"))
+    assert seen[-1] == "at once"
+
+
+def test_a_pass_that_fails_forgets_its_callbacks_and_grad_runs_no_hooks() -> None:
+    seen, x = [], Tensor(np.array([1.0, 2.0]), requires_grad=True)
+
+    def hook(t):
+        graph.queue_callback(lambda: seen.append("end"))
+        raise ValueError("in the hook")
+
+    handle = x.register_post_accumulate_grad_hook(hook)
+    with pytest.raises(ValueError, match="in the hook"):
+        (x * x).sum().backward()
+    assert seen == []
+    (g,) = grad((x * x).sum(), x)
+    np.testing.assert_array_equal(g.data, [2.0, 4.0])
+    y = (x * 3).sum()
+    assert graph.reached(y._node) == {id(x)}
+    handle.remove()
+    x.register_post_accumulate_grad_hook(lambda t: graph.queue_callback(lambda: seen.append("new")))
+    y.backward()
+    assert seen == ["new"]

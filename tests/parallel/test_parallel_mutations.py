@@ -38,9 +38,11 @@ from tests.parallel import (
     test_data_parallel,
     test_elastic,
     test_expert,
+    test_graphs_and_buffers,
     test_llama_plan,
     test_local_sgd,
     test_mesh,
+    test_mixed_precision,
     test_mixture,
     test_pipeline,
     test_randomness,
@@ -83,6 +85,22 @@ def compressed() -> None:
 def far_apart() -> None:
     test_local_sgd.test_diloco_is_the_paper_s_algorithm(3)
     test_local_sgd.test_local_sgd_that_meets_every_step_is_data_parallel()
+
+
+def branches() -> None:
+    test_graphs_and_buffers.test_ranks_that_use_different_parts_agree_on_the_mean(
+        3, {"bucket_bytes": 250}
+    )
+
+
+def moments() -> None:
+    test_graphs_and_buffers.test_batch_norm_sees_the_whole_batch_if_asked_to(2)
+
+
+def overflows() -> None:
+    for kind in test_compression.KINDS:
+        test_mixed_precision.test_an_overflow_on_one_rank_leaves_the_step_out_on_all(2, kind)
+        test_mixed_precision.test_what_was_kept_before_an_overflow_is_kept_after_it(kind)
 
 
 def zeros() -> None:
@@ -191,7 +209,7 @@ MUTATIONS = [
      "self.comm.all_reduce(flat, 'mean', 'tree')[self.ends[self.comm.rank] : self.ends[self.comm.rank + 1]]"),
     # what is forgotten
     (accumulation, data_parallel.DistributedDataParallel, "_arrived", "if not self._sync:", "if False:"),
-    (ring, data_parallel, "broadcast_parameters", "t.data[...] = values", "pass"),
+    (ring, data_parallel, "broadcast_tensors", "t.data[...] = values", "pass"),
     (bounded, server.ParameterServer, "_serve_each", "ahead <= self", "ahead - 1 <= self"),
     (compressed, compression.Compression, "__call__", "g - sent", "sent"),
     (far_apart, local_sgd.DiLoCo, "meet", "self._put(self.anchor.data)", "pass"),
@@ -226,6 +244,14 @@ MUTATIONS = [
     (bubbles, schedules, "interleaved", "2 * (p - 1 - r)", "(p - 1 - r)"),
     (norms, clip, "exact_sum", "<< (e - 53", "<< (e - 52"),
     (norms, clip, "clip_grad_norm_", "sum(told)", "told[0]"),
+    (branches, data_parallel.DistributedDataParallel, "_arrived",
+     "self._missing[self._home[i]].discard(i)", "pass"),
+    (branches, data_parallel.DistributedDataParallel, "_used_somewhere", '"max"', '"min"'),
+    (branches, data_parallel.DistributedDataParallel, "_finish", "elif id(p) in used", "else"),
+    (moments, data_parallel._Seat, "gather", "self.comm.all_gather", "(lambda v: [v])"),
+    (overflows, compression.Compression, "__call__", "np.full_like(g, np.nan)", "g"),
+    (overflows, compression.Compression, "__call__", "and np.isfinite(mean).all()", ""),
+    (overflows, compression.PowerSGD, "exchange", "not np.isfinite(p).all()", "False"),
     (ring, data_parallel, "flatten", "for a in arrays", "for a in reversed(list(arrays))"),
 ]  # fmt: skip
 
