@@ -24,7 +24,12 @@ from lmbook.parallel.mesh import Mesh, all_reduce_gradients
 from lmbook.parallel.ordered import LogicalShards
 from lmbook.parallel.parallelize import full_tensors, gpt_plan, parallelize_module
 from lmbook.parallel.pipeline import Pipeline, gpt_layers
-from lmbook.parallel.recompute import checkpoint
+from lmbook.parallel.recompute import (
+    apply_activation_checkpointing,
+    checkpoint,
+    checkpoint_sequential,
+    recompute_attention,
+)
 from lmbook.parallel.schedules import (
     Action,
     Timeline,
@@ -45,7 +50,7 @@ from lmbook.parallel.tensor_parallel import (
     heads,
     vocab_parallel_cross_entropy,
 )
-from lmbook.parallel.zero import ZeroRedundancyOptimizer
+from lmbook.parallel.zero import ZeroRedundancyOptimizer, any_rank
 
 __all__ = [
     "Action",
@@ -72,11 +77,14 @@ __all__ = [
     "VocabParallelEmbedding",
     "ZeroRedundancyOptimizer",
     "all_reduce_gradients",
+    "any_rank",
+    "apply_activation_checkpointing",
     "average_gradients",
     "broadcast_parameters",
     "buckets",
     "causal_work",
     "checkpoint",
+    "checkpoint_sequential",
     "clip_grad_norm_",
     "context_parallel",
     "flatten",
@@ -93,6 +101,7 @@ __all__ = [
     "parallelize_module",
     "planner",
     "positions",
+    "recompute_attention",
     "ring_attention",
     "run_elastic",
     "save_sharded",

@@ -112,6 +112,11 @@ class DistributedDataParallel(Module):
         """A gradient is complete: send the buckets that are, in the same order on every rank."""
         if not self._sync:
             return
+        if id(p) not in self._missing[self._home[id(p)]]:
+            raise RuntimeError(
+                f"DistributedDataParallel: a second gradient came to a parameter of shape {p.shape} "
+                "before the others had one; do not use a parameter in two checkpointed calls"
+            )
         self._missing[self._home[id(p)]].discard(id(p))
         while len(self._works) < len(self.buckets) and not self._missing[len(self._works)]:
             number = len(self._works)

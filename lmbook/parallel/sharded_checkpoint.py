@@ -1,7 +1,8 @@
 """Checkpoints in as many files as there are ranks, which any other number of ranks can load.
 
-A folder `step-00000012` holds `rank-00000.safetensors`, ... and `index.json`. It is written under another
-name and renamed when all files are complete, so a folder of that name is whole. Nothing is pickled.
+A folder `step-00000012` holds `rank-00000.safetensors`, ..., `buffers.safetensors` where there are any, and
+`index.json`. It is written under another name and renamed when all files are complete, so a folder of that
+name is whole. Nothing is pickled.
 """
 
 import json
@@ -14,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from lmbook.autograd import Tensor
 from lmbook.backend import ShapeError, require
+from lmbook.nn import Module
 from lmbook.optim import Optimizer
 from lmbook.parallel.shard import FlatShard
 
@@ -32,12 +35,15 @@ def save_sharded(
     units: Sequence[FlatShard],
     optimizer: Optimizer,
     metadata: dict[str, Any] | None = None,
+    module: Module | None = None,
 ) -> Path:
     """Write each rank's blocks and moments; all ranks call it. Returns the finished folder.
 
     `optimizer` is that of the blocks, one for each unit in their order; `metadata` (rank 0's) is anything
-    that JSON can hold, such as where the data loader stands.
+    that JSON can hold, such as where the data loader stands. With `module` its buffers are written as well,
+    those of rank 0, as data parallelism gives them to all: running means, which no optimiser knows.
     """
+    _check(units)
     safetensors = require("safetensors.numpy", "book", "saving a checkpoint")
     comm = units[0].comm
     final = Path(folder) / f"step-{step:08d}"
@@ -55,6 +61,9 @@ def save_sharded(
                 tensors[f"{i}.{key}"] = value
             else:
                 numbers[f"{i}.{key}"] = value
+    if module is not None and comm.rank == 0:
+        buffers = {n: np.asarray(b.data, order="C") for n, b in module.named_buffers()}
+        _write(draft / "buffers.safetensors", safetensors.save(buffers))
     arrays = {k: np.ascontiguousarray(v) for k, v in tensors.items()}
     _write(draft / f"rank-{comm.rank:05d}.safetensors", safetensors.save(arrays))
     comm.barrier()
@@ -80,16 +89,30 @@ def latest(folder: str | Path) -> Path | None:
     return max(found, default=None)
 
 
+def _check(units: Sequence[FlatShard]) -> None:
+    if any(u.whole for u in units):
+        raise ValueError(
+            "sharded checkpoint: these blocks hold whole tensors (whole=True), which do not fit another "
+            "number of ranks; save the model's state_dict and the optimiser's of each rank"
+        )
+
+
 def load_sharded(
-    path: str | Path, units: Sequence[FlatShard], optimizer: Optimizer
+    path: str | Path,
+    units: Sequence[FlatShard],
+    optimizer: Optimizer,
+    module: Module | None = None,
 ) -> dict[str, Any]:
     """Fill blocks and moments from a checkpoint of any number of ranks; return {"step", "metadata"}.
+
+    With `module` every rank gets the buffers that were saved.
 
     Each rank reads only the parts of the files that it needs. Raises `ValueError` or `ShapeError`, naming the
     file, if the checkpoint is of another model or damaged; nothing has changed then.
     """
     safetensors = require("safetensors", "book", "loading a checkpoint")
     path = Path(path)
+    _check(units)
     if not (path / "index.json").is_file():
         raise ValueError(f"checkpoint {path}: has no index.json; it is no complete checkpoint")
     index = json.loads((path / "index.json").read_text())
@@ -111,6 +134,7 @@ def load_sharded(
             files[r] = safetensors.safe_open(str(name), framework="numpy")
     except (safetensors.SafetensorError, OSError) as error:
         raise ValueError(f"checkpoint {name} is missing or damaged: {error}") from None
+    saved = _buffers(path, module)
     fresh: list[dict[str, Any]] = []
     for i, unit in enumerate(units):
         me, ends = unit.comm.rank, index["ends"][i]
@@ -121,6 +145,8 @@ def load_sharded(
             raise ValueError(
                 f"checkpoint {path}: unit {i} is {fresh[-1]['block'].dtype}, the model's {unit.block.dtype}"
             )
+    for buffer, values in saved:
+        buffer.data[...] = values
     for i, (unit, state) in enumerate(zip(units, fresh, strict=True)):
         unit.block.data[...] = state.pop("block")
         numbers = {
@@ -131,6 +157,24 @@ def load_sharded(
     for group, given in zip(optimizer.param_groups, index["groups"], strict=True):
         group.update({k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
     return {"step": index["step"], "metadata": index["metadata"]}
+
+
+def _buffers(path: Path, module: Module | None) -> list[tuple[Tensor, np.ndarray]]:
+    """The module's buffers with their saved values."""
+    if module is None:
+        return []
+    safetensors = require("safetensors.numpy", "book", "loading a checkpoint")
+    wanted = dict(module.named_buffers())
+    try:
+        found = safetensors.load((path / "buffers.safetensors").read_bytes())
+    except OSError:
+        raise ValueError(f"checkpoint {path}: has no buffers; save with module=model") from None
+    told = {n: (b.shape, b.dtype) for n, b in wanted.items()}
+    if (held := {n: (x.shape, x.dtype) for n, x in found.items()}) != told:
+        raise ShapeError(
+            f"checkpoint {path}: buffers {held}, the model's {told}; build the same model"
+        )
+    return [(wanted[n], x) for n, x in found.items()]
 
 
 def _read(files: dict[int, Any], key: str, ends: list[int], low: int, high: int) -> np.ndarray:
