@@ -400,6 +400,7 @@ def test_an_unused_prefetch_is_not_believed() -> None:
         model = FullyShardedDataParallel(nn.Linear(3, 2).double(), comm)
         unit = model.units[0]
         unit.prefetch()
+        comm.barrier()  # by now it has come
         unit.block.data += 1.0
         unit.block._version[0] += 1
         unit.gather()

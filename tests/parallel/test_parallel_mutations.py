@@ -181,7 +181,7 @@ MUTATIONS = [
     (mixed, zero, "any_rank", "bool(comm.all_reduce(np.float32(found), \"max\") > 0)", "found"),
     (mixed, shard.FlatShard, "_collect", "pack(self.block", "pack(0.999 * self.block"),
     (mixed, half, "pack", "0x7FFF", "0x8000"),
-    (wholes, shard, "_between_tensors", "owned[least].append(t)", "owned[0].append(t)"),
+    (wholes, shard, "_between_tensors", "key=lambda t: -t", "key=lambda t: +t"),
     (ahead, shard.FlatShard, "gather", "flat is None or stale", "flat is None"),
     (again, recompute._Again, "pull", "generator.state, self.random", "generator.state, generator.state"),
     (again, recompute._Again, "pull", "b.data[...] = values", "pass"),
