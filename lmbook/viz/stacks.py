@@ -55,7 +55,7 @@ def stacks(
     ax.invert_yaxis()
     ax.set_xlim(0, 1.13 * max([*ends, limit or 0.0]) or 1.0)
     ax.set_xlabel(xlabel)
-    fit = 4 if sum(map(len, names)) < 38 else 3
+    fit = 4 if sum(map(len, names)) < 48 else 3
     ax.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=min(fit, len(names)),
-              handlelength=1.2, columnspacing=1.4)  # fmt: skip
+              handlelength=1.2, columnspacing=1.2)  # fmt: skip
     return ax

@@ -40,6 +40,7 @@ from tests.parallel import (
     test_memory,
     test_mesh,
     test_pipeline,
+    test_recompute,
     test_server,
     test_sharded,
     test_tensor_parallel,
@@ -142,7 +143,7 @@ def ahead() -> None:
 
 def again() -> None:
     test_sharded.test_recomputation_changes_no_bit_also_with_dropout_and_keeps_only_inputs()
-    test_memory.test_buffers_see_each_batch_once()
+    test_recompute.test_buffers_see_each_batch_once()
 
 
 def norms() -> None:
@@ -243,6 +244,7 @@ TESTS = (
     test_memory,
     test_mesh,
     test_pipeline,
+    test_recompute,
     test_sharded,
     test_data_parallel,
 )
