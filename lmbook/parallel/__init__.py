@@ -28,7 +28,12 @@ from lmbook.parallel.parallelize import full_tensors, parallelize_module
 from lmbook.parallel.pipeline import Pipeline, gpt_layers, llama_layers
 from lmbook.parallel.plans import gpt_plan, llama_plan
 from lmbook.parallel.randomness import draw_alike, draw_apart
-from lmbook.parallel.recompute import checkpoint
+from lmbook.parallel.recompute import (
+    apply_activation_checkpointing,
+    checkpoint,
+    checkpoint_sequential,
+    recompute_attention,
+)
 from lmbook.parallel.schedules import (
     Action,
     Timeline,
@@ -52,7 +57,7 @@ from lmbook.parallel.tensor_parallel import (
     vocab_parallel_cross_entropy,
 )
 from lmbook.parallel.virtual import Workload, nodes, virtual_step
-from lmbook.parallel.zero import ZeroRedundancyOptimizer
+from lmbook.parallel.zero import ZeroRedundancyOptimizer, any_rank
 
 __all__ = [
     "Action",
@@ -82,12 +87,15 @@ __all__ = [
     "Workload",
     "ZeroRedundancyOptimizer",
     "all_reduce_gradients",
+    "any_rank",
+    "apply_activation_checkpointing",
     "average_gradients",
     "backward_input",
     "broadcast_parameters",
     "buckets",
     "causal_work",
     "checkpoint",
+    "checkpoint_sequential",
     "clip_grad_norm_",
     "context_parallel",
     "draw_alike",
@@ -112,6 +120,7 @@ __all__ = [
     "parallelize_module",
     "planner",
     "positions",
+    "recompute_attention",
     "ring_attention",
     "ring_work",
     "run_elastic",

@@ -10,7 +10,7 @@ from lmbook.autograd import Tensor, is_grad_enabled
 from lmbook.distributed import Communicator, blocks
 from lmbook.nn import Module, Parameter
 from lmbook.parallel.data_parallel import broadcast_parameters
-from lmbook.parallel.recompute import checkpoint
+from lmbook.parallel.recompute import recomputed
 from lmbook.parallel.shard import FlatShard
 
 
@@ -27,6 +27,10 @@ class FullyShardedDataParallel(Module):
     an array that the graph still holds could not be given back. Bytes a step: 3 (p - 1) n for inner
     units (two gathers and a reduce-scatter), 2 (p - 1) n for the root.
 
+    With `prefetch` the next unit's gather runs beside the computation of this one, from the second step
+    on, when the order is known; one more unit is whole at a time. `param_dtype` ("float16", "bfloat16")
+    gathers and computes with rounded weights, and keeps float32 masters in the blocks.
+
     With `shards`, call forward and backward once for each logical shard in `mine`; then no number of ranks
     that divides them changes a bit.
     """
@@ -37,6 +41,8 @@ class FullyShardedDataParallel(Module):
         comm: Communicator,
         units: tuple[type[Module], ...] = (),
         shards: int | None = None,
+        prefetch: bool = False,
+        param_dtype: str | None = None,
     ) -> None:
         super().__init__()
         if shards is not None and shards % comm.size:
@@ -44,22 +50,24 @@ class FullyShardedDataParallel(Module):
                 f"FullyShardedDataParallel: {shards} logical shards do not divide among {comm.size} ranks; "
                 "all ranks gather parameters together, so each needs as many passes"
             )
-        self.module, self.comm, self.shards = module, comm, shards
+        self.module, self.comm, self.shards, self.prefetch = module, comm, shards, prefetch
         broadcast_parameters(module, comm)
         inside = [m for m in module.modules() if isinstance(m, units)] if units else []
         groups = _owners(module, inside)
         self.units: list[FlatShard] = []
+        self._order: list[FlatShard] = []
+        self._before: list[FlatShard] = []
         self.names: list[list[str]] = []
         """The parameters of each unit, in the order in which they stand in it."""
         for m, names in groups:
             own = dict(module.named_parameters())
-            unit = FlatShard([own[n] for n in names], comm, shards)
+            unit = FlatShard([own[n] for n in names], comm, shards, param_dtype=param_dtype)
             unit.release()
             unit.watch(then_release=True)
             self.units.append(unit)
             self.names.append(names)
             if m is not module:
-                _wrap(m, unit)
+                self._wrap(m, unit)
         self._root = self.units[-1] if groups and groups[-1][0] is module else None
         ends = blocks(shards or comm.size, comm.size)
         self.mine = range(ends[comm.rank], ends[comm.rank + 1])
@@ -73,6 +81,7 @@ class FullyShardedDataParallel(Module):
         """The module's output."""
         for unit in self.units:
             unit.check()
+        self._before, self._order = self._order, []
         if self._root is None:
             return self.module(*args, **kwargs)
         self._root.gather()
@@ -80,6 +89,40 @@ class FullyShardedDataParallel(Module):
         if not is_grad_enabled():
             self._root.release()
         return y
+
+    def _wrap(self, module: Module, unit: FlatShard) -> None:
+        """Make a module gather before it computes, in both directions."""
+        inner = module.forward
+
+        def whole(*args: Any, **kwargs: Any) -> Tensor:
+            unit.gather()
+            if self.prefetch:
+                self._ahead(unit)
+            y = inner(*args, **kwargs)
+            if (
+                not is_grad_enabled()
+            ):  # the first time; the second time the gradients' arrival does it
+                unit.release()
+            return y
+
+        def forward(*args: Any, **kwargs: Any) -> Tensor:
+            if any(module.__dict__[k] is not p for k, p in module._parameters.items()):
+                raise RuntimeError(
+                    f"FullyShardedDataParallel: a hook of {type(module).__name__} replaced its weights, "
+                    "which are released until it computes (MixedPrecision does); make units of larger "
+                    "modules, such as Block"
+                )
+            if not is_grad_enabled():
+                return whole(*args, **kwargs)
+            return recomputed(whole, args, kwargs, [module])
+
+        object.__setattr__(module, "forward", forward)
+
+    def _ahead(self, unit: FlatShard) -> None:
+        """Start to gather the unit that came after this one in the last step."""
+        at, self._order = len(self._order), [*self._order, unit]
+        if at + 1 < len(self._before) and self._before[at] is unit:
+            self._before[at + 1].prefetch()
 
     def state_dict(self) -> dict[str, Any]:
         """Name -> array of the whole model, on every rank; all ranks call it. Bytes: (p - 1) n."""
@@ -111,20 +154,3 @@ def _owners(root: Module, inside: list[Module]) -> list[tuple[Module, list[str]]
             groups.append((m, own))
     left = [n for key, n in names.items() if key not in taken]
     return [*groups, (root, left)] if left else groups
-
-
-def _wrap(module: Module, unit: FlatShard) -> None:
-    """Make a module gather before it computes, in both directions."""
-    inner = module.forward
-
-    def whole(*args: Any, **kwargs: Any) -> Tensor:
-        unit.gather()
-        y = inner(*args, **kwargs)
-        if not is_grad_enabled():  # the first time; the second time the gradients' arrival does it
-            unit.release()
-        return y
-
-    def forward(*args: Any, **kwargs: Any) -> Tensor:
-        return checkpoint(whole, *args, **kwargs) if is_grad_enabled() else whole(*args, **kwargs)
-
-    object.__setattr__(module, "forward", forward)

@@ -1,8 +1,8 @@
 """Checkpoints in as many files as there are ranks, which any other number of ranks can load.
 
-A folder `step-00000012` holds `rank-00000.safetensors`, ... and `index.json`, which has a checksum of each
-file. It is written under another name and renamed when all files are complete, so a folder of that name is
-whole; the checksums find what was changed later. Nothing is pickled.
+A folder `step-00000012` holds `rank-00000.safetensors`, ..., `buffers.safetensors` where there are any, and
+`index.json`, which has a checksum of each file. It is written under another name and renamed when all files
+are complete, so a folder of that name is whole; checksums find what was changed later. Nothing is pickled.
 """
 
 import hashlib
@@ -16,8 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from lmbook.autograd import Tensor
 from lmbook.backend import ShapeError, require
 from lmbook.distributed import Communicator
+from lmbook.nn import Module
 from lmbook.optim import Optimizer
 from lmbook.parallel.shard import FlatShard
 
@@ -57,12 +59,15 @@ def save_sharded(
     units: Sequence[FlatShard],
     optimizer: Optimizer,
     metadata: dict[str, Any] | None = None,
+    module: Module | None = None,
 ) -> Path:
     """Write each rank's blocks and moments; all ranks call it. Returns the finished folder.
 
     `optimizer` is that of the blocks, one for each unit in their order; `metadata` (rank 0's) is anything
-    that JSON can hold, such as where the data loader stands.
+    that JSON can hold, such as where the data loader stands. With `module` its buffers are written as well,
+    those of rank 0, as data parallelism gives them to all: running means, which no optimiser knows.
     """
+    _check(units)
     safetensors = require("safetensors.numpy", "book", "saving a checkpoint")
     comm = units[0].comm
     final = Path(folder) / f"step-{step:08d}"
@@ -76,12 +81,19 @@ def save_sharded(
                 tensors[f"{i}.{key}"] = value
             else:
                 numbers[f"{i}.{key}"] = value
+    held = b""
+    if module is not None and comm.rank == 0:
+        held = safetensors.save(
+            {n: np.asarray(b.data, order="C") for n, b in module.named_buffers()}
+        )
     arrays = {k: np.ascontiguousarray(v) for k, v in tensors.items()}
     data = safetensors.save(arrays)
     checksums = comm.gather(hashlib.sha256(data).hexdigest())
     if comm.rank == 0:
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
+        if held:
+            _write(draft / "buffers.safetensors", held)
     comm.barrier()
     _write(draft / f"rank-{comm.rank:05d}.safetensors", data)
     comm.barrier()
@@ -91,6 +103,7 @@ def save_sharded(
             "ranks": comm.size, "step": step, "sizes": [u.size for u in units],
             "ends": [list(u.ends) for u in units], "numbers": numbers, "groups": groups,
             "metadata": metadata or {}, "checksums": checksums,
+            "buffers": hashlib.sha256(held).hexdigest() if held else None,
         }  # fmt: skip
         _write(draft / "index.json", json.dumps(index).encode())
         _put(draft, final)
@@ -106,17 +119,29 @@ def latest(folder: str | Path) -> Path | None:
     return max(found, default=None)
 
 
+def _check(units: Sequence[FlatShard]) -> None:
+    if any(u.whole for u in units):
+        raise ValueError(
+            "sharded checkpoint: these blocks hold whole tensors (whole=True), which do not fit another "
+            "number of ranks; save the model's state_dict and the optimiser's of each rank"
+        )
+
+
 def load_sharded(
-    path: str | Path, units: Sequence[FlatShard], optimizer: Optimizer
+    path: str | Path,
+    units: Sequence[FlatShard],
+    optimizer: Optimizer,
+    module: Module | None = None,
 ) -> dict[str, Any]:
     """Fill blocks and moments from a checkpoint of any number of ranks; return {"step", "metadata"}.
 
     All ranks call it. Each compares the checksums of its share of the files, then reads the parts that it
-    needs. Raises `ValueError` or `ShapeError`, naming the file, if the checkpoint is of another model or
-    damaged; nothing has changed then.
+    needs; with `module` every rank gets the buffers that were saved. Raises `ValueError` or `ShapeError`,
+    naming the file, if the checkpoint is of another model or damaged; nothing has changed then.
     """
     safetensors = require("safetensors", "book", "loading a checkpoint")
     path = Path(path)
+    _check(units)
     if not (path / "index.json").is_file():
         raise ValueError(f"checkpoint {path}: has no index.json; it is no complete checkpoint")
     index = json.loads((path / "index.json").read_text())
@@ -136,6 +161,7 @@ def load_sharded(
         r: safetensors.safe_open(str(path / f"rank-{r:05d}.safetensors"), framework="numpy")
         for r in range(index["ranks"])
     }
+    saved = _buffers(path, module, index)
     fresh: list[dict[str, Any]] = []
     for i, unit in enumerate(units):
         me, ends = unit.comm.rank, index["ends"][i]
@@ -146,6 +172,8 @@ def load_sharded(
             raise ValueError(
                 f"checkpoint {path}: unit {i} is {fresh[-1]['block'].dtype}, the model's {unit.block.dtype}"
             )
+    for buffer, values in saved:
+        buffer.data[...] = values
     for i, (unit, state) in enumerate(zip(units, fresh, strict=True)):
         unit.block.data[...] = state.pop("block")
         numbers = {
@@ -169,6 +197,29 @@ def _verify(path: Path, index: dict[str, Any], comm: Communicator) -> None:
     names = sorted(n for some in comm.all_gather(bad) for n in some)
     if names:
         raise ValueError(f"checkpoint {path}: {', '.join(names)} missing or damaged")
+
+
+def _buffers(
+    path: Path, module: Module | None, index: dict[str, Any]
+) -> list[tuple[Tensor, np.ndarray]]:
+    """The module's buffers with their saved values."""
+    if module is None:
+        return []
+    safetensors = require("safetensors.numpy", "book", "loading a checkpoint")
+    wanted = dict(module.named_buffers())
+    if index["buffers"] is None:
+        raise ValueError(f"checkpoint {path}: has no buffers; save with module=model")
+    name = path / "buffers.safetensors"
+    data = name.read_bytes() if name.is_file() else b""
+    if hashlib.sha256(data).hexdigest() != index["buffers"]:
+        raise ValueError(f"checkpoint {path}: {name.name} missing or damaged")
+    found = safetensors.load(data)
+    told = {n: (b.shape, b.dtype) for n, b in wanted.items()}
+    if (held := {n: (x.shape, x.dtype) for n, x in found.items()}) != told:
+        raise ShapeError(
+            f"checkpoint {path}: buffers {held}, the model's {told}; build the same model"
+        )
+    return [(wanted[n], x) for n, x in found.items()]
 
 
 def _read(files: dict[int, Any], key: str, ends: list[int], low: int, high: int) -> np.ndarray:

@@ -5,27 +5,46 @@ optimiser's copy and two moments. Stage 1 keeps 2 + 2 + 12 / p, stage 2 keeps 2 
 Source: Rajbhandari et al. 2020.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from lmbook.autograd import Tensor
 from lmbook.distributed import Communicator
-from lmbook.nn import Module
-from lmbook.optim import LBFGS, Adafactor, Muon, Optimizer
+from lmbook.nn import Module, Parameter
+from lmbook.optim import Optimizer
 from lmbook.parallel.buckets import buckets
 from lmbook.parallel.shard import FlatShard
 
 Factory = Callable[[list[Tensor]], Optimizer]
 
 
-def on_blocks(optimizer: Optimizer) -> Optimizer:
-    """The optimiser, if each entry moves by itself, so that blocks may be cut anywhere."""
-    if isinstance(optimizer, (Muon, Adafactor, LBFGS)):
+def on_blocks(optimizer: Optimizer, whole: bool = False) -> Optimizer:
+    """The optimiser, if its updates depend on nothing that another rank has."""
+    name = type(optimizer).__name__
+    if optimizer.reach == "all":
         raise TypeError(
-            f"{type(optimizer).__name__} needs whole tensors; blocks of a vector suit optimisers that treat "
-            "each entry by itself, such as SGD, Adam, AdamW, RMSprop, Lion"
+            f"{name} needs all parameters at once, for inner products over the whole model; give every rank "
+            f"the whole with DistributedDataParallel, and run {name} on each"
+        )
+    if optimizer.reach == "tensor" and not whole:
+        raise TypeError(
+            f"{name} needs whole tensors; pass whole=True, which divides them without cutting any, or choose "
+            "an optimiser that treats each entry by itself, such as SGD, Adam, AdamW, RMSprop, Lion"
         )
     return optimizer
+
+
+def any_rank(comm: Communicator) -> Callable[[bool], bool]:
+    """Whether something is true on any rank, the same answer on all: what a loss scaler must agree on.
+
+        scaler = GradScaler(agree=any_rank(comm))
+
+    A rank sees the gradients of its blocks only; one that alone left a step out would leave the others.
+    Bytes: one float, all-reduced.
+    """
+    return lambda found: bool(comm.all_reduce(np.float32(found), "max") > 0)
 
 
 class ZeroRedundancyOptimizer:
@@ -37,26 +56,39 @@ class ZeroRedundancyOptimizer:
     Stage 1 reduces gradients at `step`; stage 2 in the backward pass, bucket by bucket, and drops each at
     once. `step` updates the block and gathers the parameters. All ranks start from rank 0's. Bytes a
     step: 2 (p - 1) n, as data parallelism; with `shards` logical shards, see `LogicalShards`, the same.
+
+    `module` is a module or some of its parameters, so that two optimisers can share a model: Muon for the
+    matrices, with `whole`, which cuts no tensor, and AdamW for the rest. `param_dtype` ("float16",
+    "bfloat16") rounds the weights that layers see, and keeps float32 masters in the blocks: mixed precision.
     """
 
     def __init__(
         self,
-        module: Module,
+        module: Module | Sequence[Tensor],
         comm: Communicator,
         optimizer: Factory,
         stage: int = 1,
         bucket_bytes: int | None = 25 * 2**20,
         shards: int | None = None,
+        whole: bool = False,
+        param_dtype: str | None = None,
     ) -> None:
         if stage not in (1, 2):
             raise ValueError(
                 f"ZeroRedundancyOptimizer: stage {stage}; 1 or 2, and FullyShardedDataParallel is stage 3"
             )
-        trained = [p for p in module.parameters() if p.requires_grad]
+        given = module.parameters() if isinstance(module, Module) else module
+        trained = [p for p in given if p.requires_grad]
         self.stage, self.shards = stage, shards
-        self.units = [FlatShard(b, comm, shards) for b in buckets(trained, bucket_bytes)]
+        self.units = [
+            FlatShard(b, comm, shards, whole, param_dtype) for b in buckets(trained, bucket_bytes)
+        ]
         self.mine = self.units[0].mine if shards is not None else range(0)
-        self.inner = on_blocks(optimizer([u.block for u in self.units]))
+        parts: list[Tensor] = [p for u in self.units for p in u.parts]
+        nothing: list[Tensor] = [
+            Parameter(np.zeros((0, 0), trained[0].dtype))
+        ]  # more ranks than tensors
+        self.inner = on_blocks(optimizer(parts or nothing), whole)
         if stage == 2 or shards is not None:
             for u in self.units:
                 u.watch(then_release=False)
@@ -73,7 +105,7 @@ class ZeroRedundancyOptimizer:
     def reduce(self) -> None:
         """Bring the gradients to the blocks, where that has not been done in the backward pass.
 
-        `step` does it; call it before to clip.
+        `step` does it; call it before to clip, or before a `GradScaler`'s `unscale_`.
         """
         if self.stage == 1 and self.shards is None:
             for u in self.units:
@@ -92,6 +124,4 @@ class ZeroRedundancyOptimizer:
     def zero_grad(self) -> None:
         """Forget all gradients."""
         for u in self.units:
-            u.block.grad = None
-            for t in u.tensors:
-                t.grad = None
+            u.zero_grad()

@@ -146,12 +146,13 @@ class GradScaler:
     """Multiplies the loss, so that small gradients survive float16, and adapts the factor.
 
     A step whose gradients are not finite is left out and halves the scale; `growth_interval` steps
-    without one double it. Names and rules are those of `torch.amp.GradScaler`.
+    without one double it. Names and rules are those of `torch.amp.GradScaler`. Where each process sees a
+    part of the gradients, `agree` turns what this one found into what any has found.
     """
 
     def __init__(
         self, init_scale: float = 65536.0, growth_factor: float = 2.0, backoff_factor: float = 0.5,
-        growth_interval: int = 2000,
+        growth_interval: int = 2000, agree: Callable[[bool], bool] | None = None,
     ) -> None:  # fmt: skip
         if not init_scale > 0 or not np.isfinite(init_scale):
             raise ValueError(f"GradScaler: init_scale = {init_scale} must be finite and above 0")
@@ -161,7 +162,7 @@ class GradScaler:
                 f"{backoff_factor} in (0, 1), growth_interval {growth_interval} 1 or more"
             )
         self.growth_factor, self.backoff_factor = growth_factor, backoff_factor
-        self.growth_interval = growth_interval
+        self.growth_interval, self.agree = growth_interval, agree
         self._scale, self._good, self._found = float(init_scale), 0, False
         self._unscaled = False
 
@@ -173,23 +174,23 @@ class GradScaler:
         """The loss times the scale; call `backward` on it."""
         return loss * self._scale
 
-    def unscale_(
-        self, optimizer: Optimizer, anywhere: Callable[[bool], bool] | None = None
-    ) -> bool:
-        """Divide the gradients by the scale; return whether all are finite. Once for each step.
-
-        Ranks that have different parts of a model must agree: `anywhere` tells whether any of them found an
-        infinite gradient, as `lambda found: bool(comm.all_reduce(found, "max"))`.
-        """
+    def unscale_(self, optimizer: Optimizer) -> bool:
+        """Divide the gradients by the scale; return whether all are finite. Once for each step."""
         if self._unscaled:
             raise RuntimeError("GradScaler.unscale_: called twice; call update() after each step")
+        seen = False
         for group in optimizer.param_groups:
             for p in group["params"]:
                 if p.grad is not None:
+                    seen = True
                     p.grad.data *= p.grad.data.dtype.type(1 / self._scale)
                     self._found |= not np.isfinite(p.grad.data).all()
-        if anywhere is not None:
-            self._found = anywhere(self._found)
+        if self.agree is not None:
+            if not seen:
+                raise RuntimeError(
+                    "GradScaler.unscale_: no parameter has a gradient; with ZeRO-1 call optimizer.reduce()"
+                )
+            self._found = self.agree(self._found)
         self._unscaled = True
         return not self._found
 

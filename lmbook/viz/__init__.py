@@ -27,6 +27,7 @@ from lmbook.viz.networks import network
 from lmbook.viz.pipelines import pipeline
 from lmbook.viz.runs import history, reliability
 from lmbook.viz.source import show_source
+from lmbook.viz.stacks import stacks
 from lmbook.viz.styling import WIDTH, figsize, style
 from lmbook.viz.surfaces import surface
 from lmbook.viz.texts import text
@@ -38,5 +39,5 @@ __all__ = [
     "BLUE", "DIVERGING", "FAINT", "GREEN", "INK", "ORANGE", "PALETTE", "PINK", "RED", "SEQUENTIAL",
     "VIOLET", "WIDTH", "attention", "bars", "contrast", "curves", "explore", "figsize", "graph",
     "heatmap", "histograms", "history", "images", "ink_on", "network", "pipeline", "reliability",
-    "show_source", "style", "surface", "text", "timeline", "traffic", "tree",
+    "show_source", "stacks", "style", "surface", "text", "timeline", "traffic", "tree",
 ]  # fmt: skip

@@ -9,7 +9,7 @@ from lmbook import backend
 from lmbook.autograd import Tensor
 from lmbook.distributed import RankError, run
 from lmbook.optim import SGD, Adafactor
-from lmbook.parallel import DiLoCo, DistributedDataParallel, LocalSGD, ParameterServer
+from lmbook.parallel import DiLoCo, DistributedDataParallel, LocalSGD, ParameterServer, any_rank
 from lmbook.training import GradScaler, MixedPrecision
 from tests.parallel.programs import adam, loss, network, part, state
 from tests.parallel.test_compression import KINDS
@@ -76,7 +76,7 @@ def test_ranks_with_gradients_of_their_own_agree_through_a_communicator() -> Non
     def fn(comm, agree):
         p = Tensor(np.ones(2, np.float32), requires_grad=True)
         optimizer = SGD([p], lr=0.5)
-        scaler = GradScaler(SCALE, comm=comm if agree else None)
+        scaler = GradScaler(SCALE, agree=any_rank(comm) if agree else None)
         taken = []
         for s in range(3):
             p.grad = Tensor(np.full(2, np.inf if (s, comm.rank) == (1, 2) else SCALE, np.float32))

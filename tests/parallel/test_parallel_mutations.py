@@ -16,6 +16,7 @@ from lmbook.parallel import (
     data_parallel,
     differentiable,
     expert,
+    half,
     local_sgd,
     mesh,
     ordered,
@@ -23,6 +24,7 @@ from lmbook.parallel import (
     pipeline,
     plans,
     randomness,
+    recompute,
     schedules,
     server,
     shard,
@@ -41,11 +43,13 @@ from tests.parallel import (
     test_graphs_and_buffers,
     test_llama_plan,
     test_local_sgd,
+    test_memory,
     test_mesh,
     test_mixed_precision,
     test_mixture,
     test_pipeline,
     test_randomness,
+    test_recompute,
     test_server,
     test_sharded,
     test_split_backward,
@@ -175,6 +179,26 @@ def meshes() -> None:
     )
 
 
+def mixed() -> None:
+    test_memory.test_sixteen_bits_round_as_the_references_do()
+    test_memory.test_ranks_agree_on_the_steps_that_are_left_out()
+    for how in (1, 3):
+        test_memory.test_mixed_precision_has_the_bits_of_one_process(how, "float16", 2)
+
+
+def wholes() -> None:
+    test_memory.test_optimisers_of_whole_tensors_have_the_bits_of_one_process("muon", 1, 3)
+
+
+def ahead() -> None:
+    test_memory.test_an_unused_prefetch_is_not_believed()
+
+
+def again() -> None:
+    test_sharded.test_recomputation_changes_no_bit_also_with_dropout_and_keeps_only_inputs()
+    test_recompute.test_buffers_see_each_batch_once()
+
+
 def norms() -> None:
     test_elastic.test_the_exact_norm()
 
@@ -182,7 +206,7 @@ def norms() -> None:
 MUTATIONS = [
     # missing scale by the number of ranks
     (ring, data_parallel.DistributedDataParallel, "_mean", '"mean"', '"sum"'),
-    (zeros, shard.FlatShard, "add", '"mean"', '"sum"'),
+    (zeros, shard.FlatShard, "_reduce_scatter", '"mean"', '"sum"'),
     (logical, ordered.LogicalShards, "reduce_scatter", "part / part.dtype.type(self.shards)", "part"),
     (far_apart, local_sgd.LocalSGD, "meet", '"mean"', '"sum"'),
     (served, server.ParameterServer, "_serve_together", "g / g.dtype.type(self.workers)", "g"),
@@ -205,8 +229,16 @@ MUTATIONS = [
     (logical, ordered.Forest, "add", "before % 2 ** (level + 1)", "False"),
     (logical, ordered, "total", "left + at(start + half, level - 1)",
      "left + at(start + half, level - 1) * (1 + 1e-9)"),
-    (zeros, shard.FlatShard, "add", 'self.comm.reduce_scatter(flat, "mean")',
+    (zeros, shard.FlatShard, "_reduce_scatter", 'self.comm.reduce_scatter(flat, "mean")',
      "self.comm.all_reduce(flat, 'mean', 'tree')[self.ends[self.comm.rank] : self.ends[self.comm.rank + 1]]"),
+    # memory
+    (mixed, zero, "any_rank", "bool(comm.all_reduce(np.float32(found), \"max\") > 0)", "found"),
+    (mixed, shard.FlatShard, "_collect", "pack(self.block", "pack(0.999 * self.block"),
+    (mixed, half, "pack", "0x7FFF", "0x8000"),
+    (wholes, shard, "_between_tensors", "key=lambda t: -t", "key=lambda t: +t"),
+    (ahead, shard.FlatShard, "gather", "flat is None or stale", "flat is None"),
+    (again, recompute._Again, "pull", "generator.state, self.random", "generator.state, generator.state"),
+    (again, recompute._Again, "pull", "b.data[...] = values", "pass"),
     # what is forgotten
     (accumulation, data_parallel.DistributedDataParallel, "_arrived", "if not self._sync:", "if False:"),
     (ring, data_parallel, "broadcast_tensors", "t.data[...] = values", "pass"),
@@ -281,19 +313,21 @@ def test_a_planted_fault_is_caught(check, owner, name, old, new, monkeypatch) ->
 
 
 USERS = (
-    clip, compression, context, data_parallel, differentiable, expert, local_sgd, mesh, ordered, parallelize,
-    pipeline, plans, randomness, schedules, server, shard, sharded_checkpoint, split_backward,
-    tensor_parallel, zero,
+    clip, compression, context, data_parallel, differentiable, expert, half, local_sgd, mesh, ordered,
+    parallelize, pipeline, plans, randomness, recompute, schedules, server, shard, sharded_checkpoint,
+    split_backward, tensor_parallel, zero,
 )  # fmt: skip
 TESTS = (
     test_context,
     test_elastic,
     test_expert,
+    test_memory,
     test_mesh,
     test_mixture,
     test_pipeline,
     test_llama_plan,
     test_randomness,
+    test_recompute,
     test_sharded,
     test_split_backward,
     test_data_parallel,

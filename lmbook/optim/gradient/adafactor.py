@@ -20,6 +20,8 @@ class Adafactor(Optimizer):
     Source: Shazeer and Stern 2018, without momentum, as in PyTorch.
     """
 
+    reach = "tensor"
+
     def __init__(
         self,
         params: Iterable[Any],

@@ -23,6 +23,8 @@ class LBFGS(Optimizer):
     Source: Liu and Nocedal 1989, with the rules of PyTorch.
     """
 
+    reach = "all"
+
     def __init__(
         self,
         params: Iterable[Any],

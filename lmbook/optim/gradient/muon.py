@@ -44,6 +44,8 @@ class Muon(Optimizer):
     Source: Jordan et al. 2024.
     """
 
+    reach = "tensor"
+
     def __init__(
         self,
         params: Iterable[Any],

@@ -1,7 +1,7 @@
 """What gradient optimisers share: groups of parameters, their settings and their state."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -15,6 +15,12 @@ class Optimizer:
     `params` is an iterable of tensors, or of dictionaries {"params": ..., setting: value} for groups
     with settings of their own. `param_groups` may be changed between steps; schedules do. A group
     whose setting "maximize" is true climbs instead of descending.
+    """
+
+    reach: ClassVar[str] = "entry"
+    """What the update of one entry depends on: its own "entry", its "tensor", or "all" parameters.
+
+    Blocks that were cut from a flattened vector, as ZeRO and FSDP keep them, suit "entry" alone.
     """
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
@@ -32,6 +38,16 @@ class Optimizer:
                 raise TypeError(
                     f"{type(self).__name__}: parameters must be leaf tensors, got "
                     f"{type(p).__name__}; pass model.parameters()"
+                )
+            if self.reach != "entry" and getattr(p, "is_cut", False):
+                way = {
+                    "tensor": "or ZeroRedundancyOptimizer(..., whole=True), which cuts no tensor",
+                    "all": "or give every rank the whole with DistributedDataParallel",
+                }[self.reach]
+                raise TypeError(
+                    f"{type(self).__name__}: needs whole tensors, and a parameter of {p.numel()} entries "
+                    "is a block cut from several (ZeRO, FSDP); choose an optimiser that treats each "
+                    f"entry by itself, such as AdamW, {way}"
                 )
         if len({id(p) for p in self._parameters()}) < len(self._parameters()):
             raise ValueError(f"{type(self).__name__}: a parameter is given twice")

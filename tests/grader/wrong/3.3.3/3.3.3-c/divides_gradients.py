@@ -1,0 +1,5 @@
+everything = 70 * 16
+zero_1 = 70 * (2 + 14 / 64)
+zero_3 = 70 * 16 / 64
+enough = 28
+sent = 3 * 140 * 63 / 64
