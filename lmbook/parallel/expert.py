@@ -18,7 +18,8 @@ from lmbook.nn.moe import choose, finish, note_load, update_bias
 from lmbook.parallel.buckets import flatten, unflatten
 from lmbook.parallel.data_parallel import broadcast_parameters
 from lmbook.parallel.differentiable import all_to_all
-from lmbook.parallel.parallelize import Plan, gpt_plan
+from lmbook.parallel.parallelize import Plan
+from lmbook.parallel.plans import gpt_plan
 from lmbook.parallel.tensor_parallel import ColumnParallelLinear, RowParallelLinear
 
 
