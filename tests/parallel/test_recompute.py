@@ -209,7 +209,7 @@ def test_recomputation_says_what_it_cannot_do() -> None:
         loss(model, *part(0, 0, 1)).backward()
 
     for kind in ("ddp", "zero"):
-        with pytest.raises(RankError, match="a second gradient came to a parameter"):
+        with pytest.raises(RankError, match="second gradient"):
             run(twice, 1, kind)
 
 
