@@ -5,9 +5,9 @@ how to pull a gradient back through it. The backward pass visits each node once,
 consumers, and frees it as it leaves.
 """
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,14 +27,10 @@ class Leaf(Protocol):
     def dtype(self) -> np.dtype: ...
 
 
-class Mode(threading.local):
-    """Per-thread switches."""
-
-    grad = True
-    anomaly = False
-
-
-mode = Mode()
+grad_mode: ContextVar[bool] = ContextVar("grad_mode", default=True)
+"""Whether operations are recorded; each thread, and each rank of a simulator, has its own."""
+anomaly_mode: ContextVar[bool] = ContextVar("anomaly_mode", default=False)
+"""Whether results are searched for NaN and infinity."""
 
 
 class Handle:
@@ -202,30 +198,30 @@ def run_hooks(leaf: Any) -> None:
 
 
 @contextmanager
-def _set(name: str, value: bool) -> Iterator[None]:
-    before = getattr(mode, name)
-    setattr(mode, name, value)
+def _set(mode: ContextVar[bool], value: bool) -> Iterator[None]:
+    before = mode.get()
+    mode.set(value)
     try:
         yield
     finally:
-        setattr(mode, name, before)
+        mode.set(before)
 
 
 def no_grad() -> Any:
     """Record no graph inside the block, or inside a decorated function."""
-    return _set("grad", False)
+    return _set(grad_mode, False)
 
 
 def enable_grad() -> Any:
     """Record the graph inside the block, even within `no_grad`."""
-    return _set("grad", True)
+    return _set(grad_mode, True)
 
 
 def detect_anomaly() -> Any:
     """Raise `NonFiniteError` at the first operation whose result holds NaN or infinity."""
-    return _set("anomaly", True)
+    return _set(anomaly_mode, True)
 
 
 def is_grad_enabled() -> bool:
     """Whether operations are being recorded in this thread."""
-    return mode.grad
+    return grad_mode.get()

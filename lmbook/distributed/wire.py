@@ -7,7 +7,7 @@ from collections import Counter, deque
 from typing import Any
 
 from lmbook.distributed.errors import WaitTimeout
-from lmbook.distributed.log import Event, Log
+from lmbook.distributed.log import Log
 from lmbook.distributed.payload import nbytes, pack, unpack
 from lmbook.distributed.transport import Channel, Parcel, Transport
 
@@ -111,9 +111,7 @@ class WireTransport(Transport):
         handle = self._push(dst, pickle.dumps((channel, note, form), protocol=5), body)
         self.log.count(self.rank, dst, n)
         label = note[1] if note else ""
-        self.log.events.append(
-            Event(self.rank, "send", begin, self.now(), dst, n, channel[1], label)
-        )
+        self.log.rows.append((self.rank, "send", begin, self.now(), dst, n, channel[1], label))
         return dst, channel, handle
 
     def post_recv(self, src: int | None, channel: Channel) -> Ask:
@@ -144,7 +142,7 @@ class WireTransport(Transport):
                 raise WaitTimeout(self._explain(handle))
         self.waiting = ""
         assert handle.parcel is not None
-        self.log.events.append(Event(self.rank, "wait", begin, self.now(), handle.parcel[0]))
+        self.log.rows.append((self.rank, "wait", begin, self.now(), handle.parcel[0]))
         return handle.parcel
 
     def _look(self, ask: Ask) -> bool:
@@ -176,20 +174,20 @@ class WireTransport(Transport):
 
     def mark(self, label: str) -> None:
         at = self.now()
-        self.log.events.append(Event(self.rank, "mark", at, at, label=label))
+        self.log.rows.append((self.rank, "mark", at, at, -1, 0, -1, label))
 
-    def report(self) -> tuple[list[Event], dict, dict, float]:
+    def report(self) -> tuple[list[tuple], dict, dict, float]:
         """This rank's part of the log."""
-        return self.log.events, dict(self.log.pair_bytes), dict(self.log.pair_messages), self.now()
+        return self.log.rows, dict(self.log.pair_bytes), dict(self.log.pair_messages), self.now()
 
 
 def join_logs(reports: list[Any]) -> Log:
     """The log of a run, from what its ranks report."""
     log = Log(len(reports))
-    for events, sizes, counts, _ in reports:
-        log.events += events
+    for rows, sizes, counts, _ in reports:
+        log.rows += rows
         log.pair_bytes.update(sizes)
         log.pair_messages.update(counts)
-    log.events.sort(key=lambda e: (e.start, e.rank))
+    log.rows.sort(key=lambda row: (row[2], row[0]))
     log.clocks = [r[3] for r in reports]
     return log

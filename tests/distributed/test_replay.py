@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 
 import numpy as np
 import pytest
 
 from lmbook import backend
-from lmbook.distributed import Delay, RankError, Regions, run
+from lmbook.distributed import DeadlockError, Delay, RankError, Regions, run
 from tests.distributed.programs import everything
 
 
@@ -43,6 +44,66 @@ def test_replay_equals_the_simulator_event_by_event(mode, seed: int) -> None:
         assert a[1:] == b[1:]
         for key in a[0]:
             np.testing.assert_equal(b[0][key], a[0][key])
+
+
+@pytest.mark.parametrize("mode", ["buffering", "rendezvous", 24])
+def test_threads_and_greenlets_give_the_same_log(mode, monkeypatch) -> None:
+    def both(comm):
+        work = comm.background(lambda c: c.all_reduce(np.ones(9)))
+        comm.compute(1e-5)
+        return work.wait(), program(comm)
+
+    options = {"mode": mode, "seed": 3, "network": Regions([2, 2]), "faults": [Delay(1e-4, 0)]}
+    before = threading.active_count()
+    green = run(both, 4, backend="sim", **options)
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "greenlet", None)
+        threads = run(both, 4, backend="sim", **options)
+        seen = run(lambda comm: threading.get_ident(), 3, backend="sim")
+    assert len(set(seen)) == 3 and len(set(run(lambda c: threading.get_ident(), 3))) == 1
+    assert green.log.events == threads.log.events and len(green.log.events) > 200
+    assert green.log.clocks == threads.log.clocks and threading.active_count() == before
+    for a, b in zip(green, threads, strict=True):
+        np.testing.assert_array_equal(a[0], b[0])
+        np.testing.assert_equal(a[1][0], b[1][0])
+
+
+@pytest.mark.parametrize("threads", [False, True])
+def test_an_error_and_a_deadlock_end_both_kinds_of_ranks(threads: bool, monkeypatch) -> None:
+    if threads:
+        monkeypatch.setitem(sys.modules, "greenlet", None)
+    ended: list[int] = []
+    before = threading.active_count()
+
+    def fn(comm, raises: bool):
+        try:
+            comm.barrier()
+            if comm.rank == 2 and raises:
+                raise KeyError("lost key")
+            comm.recv((comm.rank + 1) % 3)
+        finally:
+            ended.append(comm.rank)
+
+    with pytest.raises(RankError, match=r"rank 2 failed(?s:.*)lost key"):
+        run(fn, 3, True, backend="sim")
+    with pytest.raises(DeadlockError, match=r"rank 0 waits for rank 1") as stuck:
+        run(fn, 3, False, backend="sim")
+    assert str(stuck.value).count("comm.recv((comm.rank + 1) % 3)") == 3
+    assert sorted(ended) == [0, 0, 1, 1, 2, 2] and threading.active_count() == before
+
+
+def test_the_graph_switch_belongs_to_a_rank() -> None:
+    from lmbook.autograd import is_grad_enabled, no_grad
+
+    def fn(comm):
+        if comm.rank:
+            comm.barrier()
+            return is_grad_enabled()
+        with no_grad():
+            comm.barrier()
+            return is_grad_enabled()
+
+    assert run(fn, 3, backend="sim") == [False, True, True] and is_grad_enabled()
 
 
 def test_replay_starts_no_thread_and_runs_a_rank_again() -> None:

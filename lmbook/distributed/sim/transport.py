@@ -4,13 +4,12 @@ from collections import deque
 from typing import Any
 
 from lmbook.distributed.errors import Stopped
-from lmbook.distributed.log import Event
 from lmbook.distributed.payload import snapshot
 from lmbook.distributed.sim.baton import Baton, Task
 from lmbook.distributed.sim.stream import Job, Stream
 from lmbook.distributed.sim.world import Message, Wanted, World
 from lmbook.distributed.transport import Channel, Parcel, Transport
-from lmbook.distributed.where import user_line
+from lmbook.distributed.where import user_spot
 
 
 class SimTransport(Transport):
@@ -32,7 +31,7 @@ class SimTransport(Transport):
             world.faults.check(self.rank, task.clock, world.log)
         value, nbytes = snapshot(value)
         m = Message(self.rank, dst, channel, note, value, nbytes, task)
-        m.where = user_line()
+        m.where = user_spot()
         world.log.count(self.rank, dst, nbytes)
         if world.faults.loses(m, world.log):
             world.lost.append(m)
@@ -126,8 +125,8 @@ class SimTransport(Transport):
     def _advance(self, to: float, peer: int) -> None:
         task = self.task
         if to > task.clock:
-            self.world.log.events.append(
-                Event(self.rank, "wait", task.clock, to, peer, stream=task.stream)
+            self.world.log.rows.append(
+                (self.rank, "wait", task.clock, to, peer, 0, -1, "", task.stream)
             )
             task.clock = to
 
@@ -155,17 +154,15 @@ class SimTransport(Transport):
         task, world = self.task, self.world
         start = task.clock
         task.clock += seconds * world.faults.factors.get(self.rank, 1.0)
-        world.log.events.append(
-            Event(self.rank, "compute", start, task.clock, label=label, stream=task.stream)
+        world.log.rows.append(
+            (self.rank, "compute", start, task.clock, -1, 0, -1, label, task.stream)
         )
         if world.faults.crashes:
             world.faults.check(self.rank, task.clock, world.log)
 
     def mark(self, label: str) -> None:
         at = self.task.clock
-        self.world.log.events.append(
-            Event(self.rank, "mark", at, at, label=label, stream=self.task.stream)
-        )
+        self.world.log.rows.append((self.rank, "mark", at, at, -1, 0, -1, label, self.task.stream))
 
     # --- Background ----------------------------------------------------------------------------
 
