@@ -47,7 +47,9 @@ def _torch(fn: Callable[..., Any], ranks: int, args: tuple, **options: Any) -> R
     engine.torch_distributed()
     with tempfile.TemporaryDirectory(prefix="lmbook-torch-") as folder:
         store = (Path(folder) / "store").as_uri()
-        return Results(*launch(fn, ranks, args, kind="torch", store=store, **options), "torch")
+        return Results(
+            *launch(fn, ranks, args, kind="torch", store=store, folder=folder, **options), "torch"
+        )
 
 
 def _mpi(fn: Callable[..., Any], ranks: int, args: tuple, **options: Any) -> Results:
@@ -121,7 +123,8 @@ def run(
     Options of "sim" and "replay": `network` (default `Network()`); `mode`, "buffering" (a send returns at
     once), "rendezvous" (it waits for the receiver), or the largest message that is buffered, in bytes;
     `seed`; `faults`, a list of `Delay`, `Drop`, `Crash`, `Straggler`. Of the others: `seed`, and
-    `timeout`, the limit of each wait in seconds.
+    `timeout`, the limit of each wait in seconds. Of "proc": `shared`, whether messages from 32 KB on travel
+    through shared memory (True) or through sockets as the small ones do.
 
     Every rank draws from a random generator of its own, the same on every backend. Arguments are copied
     for each rank; what a function refers to otherwise is shared by the ranks of "sim", not by processes.
