@@ -10,7 +10,7 @@ import pytest
 
 from lmbook import backend
 from lmbook.distributed import DeadlockError, Delay, RankError, Regions, run
-from tests.distributed.programs import everything
+from tests.distributed.programs import everything, expected, same
 
 
 def program(comm):
@@ -130,3 +130,62 @@ def test_an_exception_names_its_rank_and_background_work_is_done_at_once() -> No
 
     with pytest.raises(RankError, match=r"rank 1 failed(?s:.*)lost key"):
         run(fn, 2, backend="replay")
+
+
+# --- Where there are neither threads nor processes -----------------------------------------------
+
+
+@pytest.fixture
+def simulated():
+    """What the simulator says, before it is made impossible."""
+    return run(everything, 4, (13,), backend="sim", seed=5)
+
+
+@pytest.fixture
+def bare(monkeypatch, simulated):
+    """A Python like that of a browser: no thread starts, no process, no socket, no greenlet."""
+    import _thread
+    import os
+    import socket
+    import subprocess
+
+    def forbidden(*args, **kwargs):
+        raise RuntimeError("can't start new thread, nor anything else")
+
+    for owner, name in [
+        (threading.Thread, "start"), (_thread, "start_new_thread"), (subprocess, "Popen"), (os, "fork"),
+        (socket, "socketpair"), (socket, "socket"),
+    ]:  # fmt: skip
+        monkeypatch.setattr(owner, name, forbidden)
+    monkeypatch.setitem(sys.modules, "greenlet", None)
+    return monkeypatch
+
+
+def traffic(result):
+    return result.log.events, result.log.clocks, result.log.pair_bytes, result.log.pair_messages
+
+
+@pytest.mark.parametrize("asked", ["platform", "variable"])
+def test_collectives_run_without_threads_and_processes(asked: str, bare, simulated) -> None:
+    want = simulated
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        run(everything, 4, (13,), backend="sim")
+    if asked == "platform":
+        bare.setattr(sys, "platform", "emscripten")
+    else:
+        bare.setenv("LMBOOK_RANKS", "replay")
+    for backend_name in (None, "sim"):
+        got = run(everything, 4, (13,), backend=backend_name, seed=5)
+        assert got.backend == "replay" and traffic(got) == traffic(want)
+        for rank, result in enumerate(got):
+            same(result, want[rank])
+            same(result, expected(rank, 4, (13,)), 1e-12)
+    with pytest.warns(UserWarning, match="'replay' stands in for 'proc', which needs processes"):
+        got = run(everything, 4, (13,), backend="proc", seed=5, timeout=3.0, shared=False)
+    assert got.backend == "replay" and traffic(got) == traffic(want)
+
+
+def test_a_wrong_wish_is_refused(monkeypatch) -> None:
+    monkeypatch.setenv("LMBOOK_RANKS", "cloud")
+    with pytest.raises(ValueError, match="LMBOOK_RANKS: 'cloud'; it may be 'replay'"):
+        run(everything, 2, (3,))
