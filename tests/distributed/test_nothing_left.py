@@ -114,7 +114,9 @@ def failing(comm, how: str) -> None:
 
 @pytest.mark.parametrize("how", ["kill", "raise"])
 @pytest.mark.parametrize("backend", ["proc", "torch", "mpi"])
-def test_nothing_is_left_of_a_rank_that_fails(backend: str, how: str, tmp_path, monkeypatch) -> None:
+def test_nothing_is_left_of_a_rank_that_fails(
+    backend: str, how: str, tmp_path, monkeypatch
+) -> None:
     if backend != "proc":
         need(backend)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

@@ -81,7 +81,9 @@ def hoard(comm):
     n, rounds = 3_000_000, 2 * SLOTS
     kept = []
     for i in range(rounds):
-        kept.append(comm.sendrecv(np.full(n // 8, i + 100.0 * comm.rank), 1 - comm.rank, 1 - comm.rank))
+        kept.append(
+            comm.sendrecv(np.full(n // 8, i + 100.0 * comm.rank), 1 - comm.rank, 1 - comm.rank)
+        )
         if i == 3:
             kept[1] -= 1
     other = 1 - comm.rank

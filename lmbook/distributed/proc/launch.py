@@ -104,7 +104,9 @@ class Crew:
                         stdin=subprocess.DEVNULL,
                         env=env,
                         pass_fds=[
-                            theirs.fileno(), *fds.values(), *([self.memory] if self.memory else [])
+                            theirs.fileno(),
+                            *fds.values(),
+                            *([self.memory] if self.memory else []),
                         ],  # fmt: skip
                         start_new_session=True,
                     )
@@ -176,7 +178,13 @@ def launch(
     left: list[tuple[int, int, int, int]] = []
     finished: set[int] = set()
     try:
-        options = {"timeout": timeout, "start": time.monotonic(), "source": source_of(fn), "memory": crew.memory, **extra}
+        options = {
+            "timeout": timeout,
+            "start": time.monotonic(),
+            "source": source_of(fn),
+            "memory": crew.memory,
+            **extra,
+        }
         for line in crew.lines:
             line.send(kind, blob, seed, options)
         checked: set[int] = set()

@@ -29,7 +29,7 @@ class GreenBaton(Baton):
                 if not self.stopping:
                     body()
             finally:
-                del self.alive[task]
+                self.alive.pop(task, None)
 
         task.carrier = self._greenlet.greenlet(run, self._hub)
         self.alive[task] = None
@@ -72,7 +72,10 @@ class GreenBaton(Baton):
             else:
                 self.fail(self._stuck())
                 continue
-            following.carrier.switch()
+            if following.carrier.dead:  # an interrupt came between its end and its leaving
+                self.alive.pop(following, None)
+            else:
+                following.carrier.switch()
 
     def places(self) -> dict[Task, Lines]:
         current = self._greenlet.getcurrent()
