@@ -105,6 +105,7 @@ class WireTransport(Transport):
     # --- The transport -------------------------------------------------------------------------
 
     def post_send(self, dst: int, channel: Channel, note: Any, value: Any) -> Any:
+        """Start to send a value as a frame; counts its bytes without header."""
         form, body = pack(value)
         n = nbytes(value) if type(value) is list else len(body)
         begin = self.now()
@@ -115,6 +116,7 @@ class WireTransport(Transport):
         return dst, channel, handle
 
     def post_recv(self, src: int | None, channel: Channel) -> Ask:
+        """Ask for a message; one that lies in the mailbox is taken at once."""
         ask = Ask(src, channel)
         if src is not None:
             ask.parcel = self._find(src, channel)
@@ -123,6 +125,7 @@ class WireTransport(Transport):
         return ask
 
     def wait(self, handle: Any) -> Parcel | None:
+        """Finish a transfer; raises `WaitTimeout` after `timeout` seconds, and says what it waited for."""
         if not isinstance(handle, Ask):
             dst, channel, sending = handle
             self.waiting = f"until rank {dst} takes its message"
@@ -151,6 +154,7 @@ class WireTransport(Transport):
         return ask.parcel is not None
 
     def ready(self, handle: Any) -> bool:
+        """Take in what is there; whether `wait` would return at once."""
         while self._progress(None, 0.0):
             pass
         return self._look(handle) if isinstance(handle, Ask) else self._flush(handle[2], 0.0)
@@ -170,9 +174,11 @@ class WireTransport(Transport):
         return text + "; if it only needs longer, give run a larger timeout"
 
     def now(self) -> float:
+        """Seconds since the common start of the run."""
         return time.monotonic() - self._start
 
     def mark(self, label: str) -> None:
+        """Note this moment in the log."""
         at = self.now()
         self.log.rows.append((self.rank, "mark", at, at, -1, 0, -1, label))
 

@@ -95,6 +95,7 @@ class MPITransport(WireTransport):
         return out
 
     def close(self) -> None:
+        """Wait until all that was sent is out and every rank is here, then leave MPI's group."""
         while self._sent:
             self._sent = [s for s in self._sent if not s[0].Test()]
             self._progress(None, 0.0)

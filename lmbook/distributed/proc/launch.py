@@ -91,6 +91,7 @@ class Crew:
                     handed += [pairs[a, b], pairs[b, a]]
             if mesh and shared and ranks > 1:
                 self.memory = nameless(room(ranks) * ranks**2)
+            shelves = [] if self.memory is None else [self.memory]
             for rank in range(ranks):
                 ours, theirs = socket.socketpair()
                 handed.append(theirs)
@@ -103,11 +104,7 @@ class Crew:
                         [sys.executable, "-c", code],
                         stdin=subprocess.DEVNULL,
                         env=env,
-                        pass_fds=[
-                            theirs.fileno(),
-                            *fds.values(),
-                            *([self.memory] if self.memory else []),
-                        ],  # fmt: skip
+                        pass_fds=[theirs.fileno(), *fds.values(), *shelves],
                         start_new_session=True,
                     )
                 )

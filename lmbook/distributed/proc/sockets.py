@@ -187,11 +187,13 @@ class SocketTransport(WireTransport):
         del buffer[:at]
 
     def finish(self) -> None:
+        """Write all that waits to be written; `timeout` is the limit for each peer."""
         limit = time.monotonic() + self.timeout
         for peer in self.peers.values():
             self._flush((peer, peer.queued), limit)
 
     def close(self) -> None:
+        """Close the sockets to the other ranks."""
         for peer in self.peers.values():
             self._lose(peer)
 

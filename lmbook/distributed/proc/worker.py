@@ -29,10 +29,12 @@ class Speech(io.TextIOBase):
         self.line, self.stream = line, stream
 
     def write(self, text: str) -> int:
+        """Send a piece of text to the launcher; its length."""
         self.line.send("print", self.stream, text)
         return len(text)
 
     def writable(self) -> bool:
+        """True: this is a stream to write to."""
         return True
 
 

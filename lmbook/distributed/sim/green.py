@@ -24,6 +24,8 @@ class GreenBaton(Baton):
         self._following: Task | None = None
 
     def start(self, task: Task, body: Callable[[], None]) -> None:
+        """Add a task that may run from its clock on, as a greenlet that the hub will begin."""
+
         def run() -> None:
             try:
                 if not self.stopping:
@@ -51,6 +53,7 @@ class GreenBaton(Baton):
             raise Stopped
 
     def run(self) -> None:
+        """Let the tasks run to the end; raise the error that stopped them, if one did."""
         try:
             self._go_round()
         except BaseException:  # an interrupt between two ranks
@@ -78,6 +81,7 @@ class GreenBaton(Baton):
                 following.carrier.switch()
 
     def places(self) -> dict[Task, Lines]:
+        """Where each task that is left stands."""
         current = self._greenlet.getcurrent()
         return {t: of_frame(_frame(t.carrier, current)) for t in self.alive}
 

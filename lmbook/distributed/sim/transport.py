@@ -25,6 +25,7 @@ class SimTransport(Transport):
     # --- Sending -------------------------------------------------------------------------------
 
     def post_send(self, dst: int, channel: Channel, note: Any, value: Any) -> Message:
+        """Copy the value and send it from now on; a buffered one holds its ports at once."""
         task, world = self.task, self.world
         self.baton.turn(task)
         if world.faults.crashes:
@@ -68,6 +69,7 @@ class SimTransport(Transport):
     # --- Receiving -----------------------------------------------------------------------------
 
     def post_recv(self, src: int | None, channel: Channel) -> Wanted:
+        """Ask for the next message of `src`, or of any rank (None), in a channel."""
         task, world = self.task, self.world
         if world.eager != float("inf"):
             self.baton.turn(task)
@@ -103,6 +105,7 @@ class SimTransport(Transport):
         self.baton.block(self.task)
 
     def wait(self, handle: Message | Wanted) -> Parcel | None:
+        """Wait in virtual time until a transfer is through: a parcel, or None for a message sent."""
         task = self.task
         if isinstance(handle, Message):
             if not self.world.is_eager(handle):
@@ -131,6 +134,7 @@ class SimTransport(Transport):
             task.clock = to
 
     def ready(self, handle: Message | Wanted) -> bool:
+        """Whether the transfer is through at this virtual time; lets earlier ranks go first."""
         self.baton.turn(self.task)
         if isinstance(handle, Message):
             if self.world.is_eager(handle):
@@ -146,9 +150,11 @@ class SimTransport(Transport):
     # --- Time ----------------------------------------------------------------------------------
 
     def now(self) -> float:
+        """The rank's clock in virtual seconds."""
         return self.task.clock
 
     def compute(self, seconds: float, label: str) -> None:
+        """Let `seconds` pass, times the factor of a `Straggler`; raises `RankLost` at a `Crash`."""
         if self.baton.stopping:
             raise Stopped
         task, world = self.task, self.world
@@ -161,12 +167,14 @@ class SimTransport(Transport):
             world.faults.check(self.rank, task.clock, world.log)
 
     def mark(self, label: str) -> None:
+        """Note this moment in the log."""
         at = self.task.clock
         self.world.log.rows.append((self.rank, "mark", at, at, -1, 0, -1, label, self.task.stream))
 
     # --- Background ----------------------------------------------------------------------------
 
     def spawn(self, work: Any) -> Any:
+        """Queue work for the rank's second stream, which runs beside it in virtual time."""
         if self._stream is None:
             self._stream = Stream(
                 self.baton, self.rank, lambda t: SimTransport(self.world, self.baton, t)
@@ -174,6 +182,7 @@ class SimTransport(Transport):
         return self._stream.add(work, self.task.clock)
 
     def join(self, handle: Job) -> Any:
+        """Wait until a job of the second stream is done; its value."""
         while not handle.done:
             self._block(handle)
         self._advance(handle.end, self.rank)
