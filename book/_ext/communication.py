@@ -11,7 +11,8 @@ from sphinx.util.docutils import SphinxDirective
 
 NAMES = {"shared": "Shared memory", "sockets": "Sockets", "gloo": "gloo", "mpi": "MPICH"}
 BACKENDS = {
-    "sim": "sim", "replay": "replay", "proc": "proc", "torch": "torch (gloo)", "mpi": "mpi (MPICH)", "ray": "ray",
+    "sim": "sim", "replay": "replay", "proc": "proc", "torch": "torch (gloo)", "mpi": "mpi (MPICH)",
+    "ray": "ray",
 }  # fmt: skip
 
 
@@ -51,7 +52,10 @@ class Behind(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         self.env.note_dependency(str(FACTS / "communication.csv"))
-        by = {(r["ranks"], r["bytes"], r["contender"]): float(r["us"]) for r in rows_of("communication.csv")}
+        by = {
+            (r["ranks"], r["bytes"], r["contender"]): float(r["us"])
+            for r in rows_of("communication.csv")
+        }
         slower = [
             f"{ranks} ranks, {size(n)}: {us / by[ranks, n, 'gloo']:.2f} times gloo's"
             for (ranks, n, c), us in by.items()
@@ -62,7 +66,7 @@ class Behind(SphinxDirective):
 
 
 class Simulator(SphinxDirective):
-    """Messages, seconds, microseconds a message and memory of each program."""
+    """Messages, processor time, microseconds a message and memory of each program."""
 
     def run(self) -> list[nodes.Node]:
         self.env.note_dependency(str(FACTS / "communication_simulator.csv"))
@@ -70,8 +74,14 @@ class Simulator(SphinxDirective):
             [r["program"], f"{int(r['messages']):,}", r["seconds"], r["us_a_message"], r["peak_mb"]]
             for r in rows_of("communication_simulator.csv")
         ]
-        heads = ["Program", "Messages", "Seconds", "µs a message", "Peak MB"]
-        return [table(heads, [46, 14, 12, 14, 12], rows)]
+        heads = [
+            "Program",
+            "Messages",
+            "Seconds of processor time",
+            "Microseconds a message",
+            "Peak MB",
+        ]
+        return [table(heads, [40, 14, 16, 16, 12], rows)]
 
 
 class Start(SphinxDirective):
