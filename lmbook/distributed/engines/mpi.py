@@ -26,7 +26,7 @@ START = (
     "import sys; sys.path[:] = {path!r}; "
     "from lmbook.distributed.engines.mpi import main; main({folder!r})"
 )
-ALIVE = "alive"
+ALIVE, LOST = "alive", "lost"
 STARTERS = ("mpirun", "mpiexec")
 SIGNS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK")
 
@@ -130,6 +130,9 @@ def launch(
             [*command(program, ranks), sys.executable, "-c", code], threads
         )
         sys.stdout.write(said)
+        lost = Path(folder) / LOST
+        if lost.exists():
+            raise RankLost(int(lost.read_text()), f"mpirun ended with code {status}")
         for rank in range(ranks):
             failed = Path(folder) / f"error-{rank}"
             if failed.exists():
@@ -163,6 +166,20 @@ def _watch(folder: str) -> None:
         fcntl.flock(file, fcntl.LOCK_SH)
     shutil.rmtree(folder, ignore_errors=True)
     os._exit(71)
+
+
+def _dead(folder: Path) -> int | None:
+    """A rank whose process is gone, or is only waiting to be buried."""
+    for note in folder.glob("pid-*"):
+        try:
+            os.kill(int(note.read_text()), 0)
+            stat = Path(f"/proc/{note.read_text()}/stat")
+            gone = stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] in "ZX"
+        except (OSError, ValueError):
+            gone = True
+        if gone:
+            return int(note.name.removeprefix("pid-"))
+    return None
 
 
 def _unname() -> None:
@@ -227,6 +244,10 @@ def main(folder: str) -> None:
             (place / "out").write_bytes(out)
         transport.close()
     except BaseException as error:
+        dead = _dead(place) if isinstance(error, transport.MPI.Exception) else None
+        if dead is not None:  # who notices it is not to blame
+            (place / LOST).write_text(str(dead))
+            transport.abort()
         text = rank_error(transport.rank, error).text
         (place / f"error-{transport.rank}").write_text(text, encoding="utf-8")
         transport.abort()

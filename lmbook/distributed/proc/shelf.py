@@ -60,14 +60,14 @@ class Shelf:
         """Copy a message to the shelf; its slot and place, or None where there is no room now."""
         for slot in [s for s in self._used if not self._flags[s]]:
             del self._used[slot]
-        slot = next((s for s in range(SLOTS) if s not in self._used), None)
+        free = next((s for s in range(SLOTS) if s not in self._used), None)
         at = self._gap(len(body))
-        if slot is None or at is None:
+        if free is None or at is None:
             return None
         self._bytes[at : at + len(body)] = np.frombuffer(body, np.uint8)
-        self._used[slot] = at, len(body)
-        self._flags[slot] = 1
-        return slot, at
+        self._used[free] = at, len(body)
+        self._flags[free] = 1
+        return free, at
 
     def _gap(self, n: int) -> int | None:
         """The first place for n bytes; low ones are used again and again, and stay in the cache."""
