@@ -126,7 +126,8 @@ def test_nothing_is_left_of_a_rank_that_fails(
     files = len(os.listdir("/dev/fd"))
     with pytest.raises(RankLost if how == "kill" else RankError) as caught:
         run(failing, 2, how, backend=backend)
-    assert caught.value.rank == 1
+    if (backend, how) != ("mpi", "kill"):  # mpirun kills the other, and may report that one
+        assert caught.value.rank == 1
     assert list(tmp_path.iterdir()) == [] and len(os.listdir("/dev/fd")) == files
 
 
