@@ -192,16 +192,13 @@ PROGRAMS: dict[str, tuple[Callable[..., Any], int, tuple]] = {
 
 
 def simulate(name: str) -> dict[str, Any]:
-    """Time one program, in a process of its own, since memory is counted too.
-
-    Its ranks share one thread, so what counts is processor time: other programs do not change it much.
-    """
+    """Time one program, in a process of its own, since memory is counted too."""
     fn, ranks, args = PROGRAMS[name]
 
     def alone(comm: Communicator) -> tuple[float, int, float, int]:
-        start = time.process_time()
+        start = time.perf_counter()
         log = run(fn, ranks, *args, backend="sim", network=Network()).log
-        spent = time.process_time() - start
+        spent = time.perf_counter() - start
         assert log is not None
         scale = 1 if platform.system() == "Darwin" else 1024
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale

@@ -66,7 +66,7 @@ class Behind(SphinxDirective):
 
 
 class Simulator(SphinxDirective):
-    """Messages, processor time, microseconds a message and memory of each program."""
+    """Messages, seconds, microseconds a message and memory of each program."""
 
     def run(self) -> list[nodes.Node]:
         self.env.note_dependency(str(FACTS / "communication_simulator.csv"))
@@ -77,7 +77,7 @@ class Simulator(SphinxDirective):
         heads = [
             "Program",
             "Messages",
-            "Seconds of processor time",
+            "Seconds",
             "Microseconds a message",
             "Peak MB",
         ]
