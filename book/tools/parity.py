@@ -24,7 +24,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "book" / "facts" / "parity.csv"
-FOLDERS = ("tests/autograd", "tests/functional", "tests/nn", "tests/optim")
+FOLDERS = ("tests/autograd", "tests/functional", "tests/nn", "tests/optim", "tests/parallel")
 CHECKER = "test_parity_checker.py"  # plants mistakes; what it compares is no operation of ours
 ROOMS = {"lmbook": "autograd", "Tensor": "autograd"}  # others name their room
 COLUMNS = ("room", "name", "variants", "inputs", "shapes", "largest", "float64", "float32",

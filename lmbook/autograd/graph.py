@@ -5,9 +5,9 @@ how to pull a gradient back through it. The backward pass visits each node once,
 consumers, and frees it as it leaves.
 """
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,16 +27,12 @@ class Leaf(Protocol):
     def dtype(self) -> np.dtype: ...
 
 
-class Mode(threading.local):
-    """Per-thread switches."""
-
-    grad = True
-    anomaly = False
-    ends: list[Callable[[], None]] | None = None
-    """What to call when the backward pass that is running has ended; None while there is none."""
-
-
-mode = Mode()
+grad_mode: ContextVar[bool] = ContextVar("grad_mode", default=True)
+"""Whether operations are recorded; each thread, and each rank of a simulator, has its own."""
+anomaly_mode: ContextVar[bool] = ContextVar("anomaly_mode", default=False)
+"""Whether results are searched for NaN and infinity."""
+_ends: ContextVar[list[Callable[[], None]] | None] = ContextVar("ends", default=None)
+"""What to call when the backward pass that is running has ended; None while there is none."""
 
 
 class Handle:
@@ -133,10 +129,16 @@ def queue_callback(callback: Callable[[], None]) -> None:
     Of passes within a pass, as in recomputation, the outermost counts. Outside of any it is called at once.
     PyTorch: `torch.autograd.Variable._execution_engine.queue_callback`.
     """
-    if mode.ends is None:
+    ends = _ends.get()
+    if ends is None:
         callback()
     else:
-        mode.ends.append(callback)
+        ends.append(callback)
+
+
+def running() -> bool:
+    """Whether a backward pass runs, as while a recomputed layer computes its output again."""
+    return _ends.get() is not None
 
 
 def backward(
@@ -153,15 +155,16 @@ def backward(
     `g`. Gradients of the nodes in `watch` are stored there. A leaf's `hooks` run after its last
     contribution, while the pass goes on; what they gave to `queue_callback` runs at its end.
     """
-    if mode.ends is not None:
+    if running():
         return _visit(root, seed, leaf, retain_graph, watch, hooks)
-    mode.ends = []
+    ends: list[Callable[[], None]] = []
+    _ends.set(ends)
     try:
         _visit(root, seed, leaf, retain_graph, watch, hooks)
-        for callback in mode.ends:
+        for callback in ends:
             callback()
     finally:
-        mode.ends = None
+        _ends.set(None)
 
 
 def _visit(
@@ -239,30 +242,30 @@ def run_hooks(leaf: Any) -> None:
 
 
 @contextmanager
-def _set(name: str, value: bool) -> Iterator[None]:
-    before = getattr(mode, name)
-    setattr(mode, name, value)
+def _set(mode: ContextVar[bool], value: bool) -> Iterator[None]:
+    before = mode.get()
+    mode.set(value)
     try:
         yield
     finally:
-        setattr(mode, name, before)
+        mode.set(before)
 
 
 def no_grad() -> Any:
     """Record no graph inside the block, or inside a decorated function."""
-    return _set("grad", False)
+    return _set(grad_mode, False)
 
 
 def enable_grad() -> Any:
     """Record the graph inside the block, even within `no_grad`."""
-    return _set("grad", True)
+    return _set(grad_mode, True)
 
 
 def detect_anomaly() -> Any:
     """Raise `NonFiniteError` at the first operation whose result holds NaN or infinity."""
-    return _set("anomaly", True)
+    return _set(anomaly_mode, True)
 
 
 def is_grad_enabled() -> bool:
     """Whether operations are being recorded in this thread."""
-    return mode.grad
+    return grad_mode.get()

@@ -9,7 +9,7 @@ import numpy as np
 
 from lmbook.autograd import graph
 from lmbook.autograd.explain import explain, nonfinite
-from lmbook.autograd.graph import Node, mode
+from lmbook.autograd.graph import Node, anomaly_mode, grad_mode
 from lmbook.autograd.methods import Methods
 from lmbook.autograd.primitives import PRIMITIVES
 from lmbook.backend import Array, DTypeError, GradientError, ShapeError, float32, float64
@@ -171,7 +171,7 @@ class Tensor(Methods):
     # Changes in place: the graph notices them through the version counter
 
     def _change(self, operation: str) -> Array:
-        if mode.grad and self.requires_grad:
+        if grad_mode.get() and self.requires_grad:
             raise GradientError(
                 f"{operation}: changes in place a tensor of shape {self.shape} that requires a "
                 "gradient; make a new one (x = x + y), or change it inside `with no_grad():`"
@@ -351,12 +351,12 @@ def apply(name: str, *inputs: Any, **params: Any) -> Tensor:
         out = out.astype(
             params.get("dtype", float32)
         )  # integers and numbers make float32, as in PyTorch
-    if mode.anomaly:
+    if anomaly_mode.get():
         nonfinite(name, out, arrays)
     result = Tensor(out)
     if name in VIEWS and isinstance(inputs[0], Tensor):
         result._version = inputs[0]._version
-    if mode.grad:
+    if grad_mode.get():
         edges = tuple(
             [
                 (x._node or (x if x._leaf else None)) if isinstance(x, Tensor) else None

@@ -1,13 +1,13 @@
 """Random numbers: one default generator, reset by `manual_seed`, and one per thread on request."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 
 _default = np.random.Generator(np.random.PCG64(0))
-_local = threading.local()
+_own: ContextVar[np.random.Generator | None] = ContextVar("generator", default=None)
 
 
 def manual_seed(seed: int) -> np.random.Generator:
@@ -19,7 +19,7 @@ def manual_seed(seed: int) -> np.random.Generator:
 
 def default_generator() -> np.random.Generator:
     """The generator that layers and creation functions draw from: this thread's, or the default."""
-    return getattr(_local, "generator", _default)
+    return _own.get() or _default
 
 
 def fork(n: int) -> list[np.random.Generator]:
@@ -32,12 +32,9 @@ def fork(n: int) -> list[np.random.Generator]:
 @contextmanager
 def using(generator: np.random.Generator) -> Iterator[None]:
     """Make `generator` this thread's default inside the block."""
-    before = getattr(_local, "generator", None)
-    _local.generator = generator
+    before = _own.get()
+    _own.set(generator)
     try:
         yield
     finally:
-        if before is None:
-            del _local.generator
-        else:
-            _local.generator = before
+        _own.set(before)

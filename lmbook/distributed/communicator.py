@@ -1,7 +1,10 @@
 """The communicator that a rank function gets: who I am, messages, groups, and the collectives."""
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
+from functools import lru_cache
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -12,8 +15,28 @@ from lmbook.distributed.errors import CommError
 from lmbook.distributed.payload import describe, snapshot
 from lmbook.distributed.transport import Transport
 
+FEW_BYTES = 1 << 19
+"""Where the algorithm "auto" of `all_reduce` changes, by `python -m benchmarks.communication`."""
 COLLECTIVE = -1
 """The tag of messages inside collectives; tags of your own count from 0."""
+
+
+def _some(ranks: Sequence[int]) -> tuple[tuple[int, ...], dict[int, int]]:
+    """Ranks, and where each stands among them."""
+    members = tuple(ranks)
+    return members, {r: i for i, r in enumerate(members)}
+
+
+@lru_cache(maxsize=8)
+def _all(size: int) -> tuple[tuple[int, ...], dict[int, int]]:
+    """The same for all ranks of a run: thousands of simulated ones share it."""
+    return _some(range(size))
+
+
+@lru_cache(maxsize=4096)
+def _short(key: Hashable) -> str:
+    """16 digits that stand for a group's members, or for what else it is made for."""
+    return blake2b(repr(key).encode(), digest_size=8).hexdigest()
 
 
 class Request:
@@ -56,12 +79,12 @@ class Communicator:
     """
 
     def __init__(
-        self, transport: Transport, ranks: Sequence[int] | None = None, context: Hashable = ()
+        self, transport: Transport, ranks: Sequence[int] | None = None, context: str = ""
     ) -> None:
         self.transport, self.context = transport, context
-        self.ranks: Sequence[int] = range(transport.size) if ranks is None else tuple(ranks)
+        self.ranks, self._index = _all(transport.size) if ranks is None else _some(ranks)
         """The members, as ranks of the whole run."""
-        self.rank, self.size = self.ranks.index(transport.rank), len(self.ranks)
+        self.rank, self.size = self._index[transport.rank], len(self.ranks)
         self._groups: Counter[Hashable] = Counter()
         self._calls = 0
 
@@ -79,7 +102,7 @@ class Communicator:
             raise CommError(f"{what}: rank {rank} and itself; a value of its own needs no message")
         return self.ranks[int(rank)]
 
-    def _channel(self, what: str, tag: Any) -> tuple[Hashable, int]:
+    def _channel(self, what: str, tag: Any) -> tuple[str, int]:
         if not isinstance(tag, (int, np.integer)) or tag < 0:
             raise CommError(f"{what}: tag {tag!r}; a tag is a whole number from 0")
         return self.context, int(tag)
@@ -157,10 +180,13 @@ class Communicator:
 
     # --- Groups --------------------------------------------------------------------------------
 
-    def _context(self, key: Hashable) -> Hashable:
-        """A context of its own for the n-th group with this key, the same on every member."""
+    def _context(self, key: Hashable) -> str:
+        """A context of its own for the n-th group with this key, the same on every member.
+
+        It is a short text, since it travels with every message and is looked up at every step.
+        """
         self._groups[key] += 1
-        return (*self.context, key, self._groups[key])  # type: ignore[misc]
+        return sys.intern(f"{self.context}/{_short(key)}.{self._groups[key]}")
 
     def group(self, ranks: Sequence[int]) -> "Communicator":
         """The communicator of some of my ranks, in this order, without any message.
@@ -236,10 +262,13 @@ class Communicator:
 
         `op` as in `reduce`. `algorithm`: "ring", "naive" and "tree" (reduce, then broadcast),
         "recursive_doubling", "halving_doubling" (recursive halving of the vector, then doubling),
+        "auto" (recursive doubling below 512 KB, where messages cost more than bytes, the ring from there),
         "native" (that of PyTorch or MPI, on their backends).
         """
         x = np.asarray(x)
         combine = operator("all_reduce", op, x)
+        if algorithm == "auto":
+            algorithm = "recursive_doubling" if x.nbytes < FEW_BYTES else "ring"
         if algorithm == "native":
             return combine.finish(self._native(x, op), self.size)
         run = all_reduce.choose(algorithm)

@@ -34,11 +34,20 @@ class Log:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self.events: list[Event] = []
+        self.rows: list[tuple] = []
+        """Events as plain tuples, which is what a simulator has time for."""
+        self._events: list[Event] = []
         self.clocks = [0.0] * size
         self.pair_bytes: Counter[tuple[int, int]] = Counter()
         self.pair_messages: Counter[tuple[int, int]] = Counter()
         self.link_bytes: Counter = Counter()
+
+    @property
+    def events(self) -> list[Event]:
+        """What happened, in the order in which it was noted."""
+        if len(self._events) != len(self.rows):
+            self._events = [Event(*row) for row in self.rows]
+        return self._events
 
     def count(self, src: int, dst: int, nbytes: int) -> None:
         """Note a message."""

@@ -21,7 +21,7 @@ def act(
     with using(np.random.default_rng([seed, transport.rank])):
         value = fn(Communicator(transport), *args)
     report = transport.report()
-    told = Communicator(transport, context=("results",)).all_gather((value, report), "bruck")
+    told = Communicator(transport, context="results").all_gather((value, report), "bruck")
     left = transport.unreceived()
     if left:
         src, tag, n = left[0]

@@ -69,6 +69,7 @@ class Torus(Network):
         return tuple(reversed(at))
 
     def route(self, src: int, dst: int) -> Route:
+        """The links along one axis after the other, the shorter way round; each carries one message."""
         here, goal = list(self.place(src)), self.place(dst)
         links = []
         for axis, n in enumerate(self.shape):
@@ -80,6 +81,7 @@ class Torus(Network):
         return tuple(links)
 
     def cost(self, src: int, dst: int) -> tuple[float, float, float]:
+        """(alpha times the hops, beta, 0)."""
         return self.alpha * len(self.route(src, dst)), self.beta, 0.0
 
 
@@ -111,6 +113,7 @@ class FatTree(Network):
         self.size, self.arity, self.taper = size, arity, taper
 
     def route(self, src: int, dst: int) -> Route:
+        """The links up to the first switch that both ranks are below, and down again."""
         up: list[tuple[Hashable, int]] = []
         down: list[tuple[Hashable, int]] = []
         level = 1
@@ -161,9 +164,11 @@ class Regions(Network):
         return self._region[rank]
 
     def cost(self, src: int, dst: int) -> tuple[float, float, float]:
+        """(alpha, beta, latency), those of inside or of between."""
         alpha, beta, latency = self._costs[self._region[src] != self._region[dst]]
         return alpha, beta, latency
 
     def route(self, src: int, dst: int) -> Route:
+        """The line between two groups; nothing to share inside one."""
         a, b = self._region[src], self._region[dst]
         return () if a == b else ((("between", a, b), self.lanes),)

@@ -1,7 +1,9 @@
 """`run`: one rank function on several ranks, on the backend of your choice."""
 
+import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,7 +49,9 @@ def _torch(fn: Callable[..., Any], ranks: int, args: tuple, **options: Any) -> R
     engine.torch_distributed()
     with tempfile.TemporaryDirectory(prefix="lmbook-torch-") as folder:
         store = (Path(folder) / "store").as_uri()
-        return Results(*launch(fn, ranks, args, kind="torch", store=store, **options), "torch")
+        return Results(
+            *launch(fn, ranks, args, kind="torch", store=store, folder=folder, **options), "torch"
+        )
 
 
 def _mpi(fn: Callable[..., Any], ranks: int, args: tuple, **options: Any) -> Results:
@@ -93,6 +97,26 @@ BACKENDS = {
 }  # fmt: skip
 
 
+BARE = ("emscripten", "wasi")
+"""Platforms of Python without threads and processes."""
+
+
+def _here(name: str, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The backend that can run here, and the options that it takes."""
+    wish = os.environ.get("LMBOOK_RANKS", "replay" if sys.platform in BARE else "")
+    if wish not in ("", "replay"):
+        raise ValueError(f"LMBOOK_RANKS: {wish!r}; it may be 'replay', or nothing")
+    if not wish or name == "replay":
+        return name, options
+    if name != "sim":
+        warnings.warn(
+            f"run: the backend 'replay' stands in for {name!r}, which needs processes; results and bytes are "
+            "those of the simulator, times are virtual",
+            stacklevel=3,
+        )
+    return "replay", {k: v for k, v in options.items() if k not in ("timeout", "shared")}
+
+
 def surroundings() -> str | None:
     """The backend of the program that started this process: "torch", "mpi", or None."""
     from lmbook.distributed.engines import mpi, torch
@@ -121,7 +145,14 @@ def run(
     Options of "sim" and "replay": `network` (default `Network()`); `mode`, "buffering" (a send returns at
     once), "rendezvous" (it waits for the receiver), or the largest message that is buffered, in bytes;
     `seed`; `faults`, a list of `Delay`, `Drop`, `Crash`, `Straggler`. Of the others: `seed`, and
-    `timeout`, the limit of each wait in seconds.
+    `timeout`, the limit of each wait in seconds. Of "proc": `shared`, whether messages from 32 KB on travel
+    through shared memory (True) or through sockets as the small ones do.
+
+    Where Python has neither processes nor threads, as in a browser, "replay" stands in for every other
+    backend, with a warning for those that need processes; the environment variable `LMBOOK_RANKS=replay` asks
+    for the same anywhere. A rank function is then run many times, from its start to the message that it waits
+    for: it must do the same each time, change nothing outside itself, print nothing that should
+    appear once, and take no time from a clock. Its cost grows with the square of its messages.
 
     Every rank draws from a random generator of its own, the same on every backend. Arguments are copied
     for each rank; what a function refers to otherwise is shared by the ranks of "sim", not by processes.
@@ -138,4 +169,5 @@ def run(
         raise ValueError("run: say how many ranks; None is for programs under torchrun or mpirun")
     if ranks is not None and ranks < 1:
         raise ValueError(f"run: {ranks} ranks; at least 1")
+    name, options = _here(name, options)
     return BACKENDS[name](fn, ranks, args, **options)  # type: ignore[arg-type]

@@ -1,9 +1,8 @@
 """What a backend provides: messages between two ranks. All else is built on it."""
 
-from collections.abc import Hashable
 from typing import Any
 
-Channel = tuple[Hashable, int]
+Channel = tuple[str, int]
 """The communicator's context and the tag; messages are matched within a channel, in order."""
 Parcel = tuple[int, Any, Any]
 """Sender, note of the collective (None outside one), and value."""

@@ -4,7 +4,7 @@ import linecache
 import os
 import sys
 import traceback
-from types import FrameType, TracebackType
+from types import CodeType, FrameType, TracebackType
 
 HOME = os.path.dirname(os.path.abspath(__file__)) + os.sep
 Line = tuple[str, int]
@@ -13,12 +13,33 @@ Lines = tuple[Line, ...]
 """The line that communicates and, where it is another, the line of the rank function."""
 
 
-def user_line() -> Line | None:
-    """The line outside this room that called into it."""
+Spot = tuple[CodeType, int]
+"""A place as a running frame knows it, to be made a line only if someone asks."""
+_inside: dict[str, bool] = {}
+"""Whether a file belongs to this room."""
+
+
+def user_spot() -> Spot | None:
+    """The place outside this room that called into it. Asked at every message, so it is quick."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(HOME):
+    while frame is not None:
+        code = frame.f_code
+        inside = _inside.get(code.co_filename)
+        if inside is None:
+            inside = _inside[code.co_filename] = code.co_filename.startswith(HOME)
+        if not inside:
+            return code, frame.f_lasti
         frame = frame.f_back
-    return None if frame is None else (frame.f_code.co_filename, frame.f_lineno)
+    return None
+
+
+def line_of(spot: Spot) -> Line:
+    """The file and line of a place."""
+    code, at = spot
+    for first, last, number in code.co_lines():
+        if first <= at < last and number is not None:
+            return code.co_filename, number
+    return code.co_filename, code.co_firstlineno
 
 
 def _outside(lines: list[Line]) -> Lines:

@@ -7,7 +7,7 @@ from collections import Counter, deque
 from typing import Any
 
 from lmbook.distributed.errors import WaitTimeout
-from lmbook.distributed.log import Event, Log
+from lmbook.distributed.log import Log
 from lmbook.distributed.payload import nbytes, pack, unpack
 from lmbook.distributed.transport import Channel, Parcel, Transport
 
@@ -105,18 +105,18 @@ class WireTransport(Transport):
     # --- The transport -------------------------------------------------------------------------
 
     def post_send(self, dst: int, channel: Channel, note: Any, value: Any) -> Any:
+        """Start to send a value as a frame; counts its bytes without header."""
         form, body = pack(value)
         n = nbytes(value) if type(value) is list else len(body)
         begin = self.now()
         handle = self._push(dst, pickle.dumps((channel, note, form), protocol=5), body)
         self.log.count(self.rank, dst, n)
         label = note[1] if note else ""
-        self.log.events.append(
-            Event(self.rank, "send", begin, self.now(), dst, n, channel[1], label)
-        )
+        self.log.rows.append((self.rank, "send", begin, self.now(), dst, n, channel[1], label))
         return dst, channel, handle
 
     def post_recv(self, src: int | None, channel: Channel) -> Ask:
+        """Ask for a message; one that lies in the mailbox is taken at once."""
         ask = Ask(src, channel)
         if src is not None:
             ask.parcel = self._find(src, channel)
@@ -125,6 +125,7 @@ class WireTransport(Transport):
         return ask
 
     def wait(self, handle: Any) -> Parcel | None:
+        """Finish a transfer; raises `WaitTimeout` after `timeout` seconds, and says what it waited for."""
         if not isinstance(handle, Ask):
             dst, channel, sending = handle
             self.waiting = f"until rank {dst} takes its message"
@@ -144,7 +145,7 @@ class WireTransport(Transport):
                 raise WaitTimeout(self._explain(handle))
         self.waiting = ""
         assert handle.parcel is not None
-        self.log.events.append(Event(self.rank, "wait", begin, self.now(), handle.parcel[0]))
+        self.log.rows.append((self.rank, "wait", begin, self.now(), handle.parcel[0]))
         return handle.parcel
 
     def _look(self, ask: Ask) -> bool:
@@ -153,6 +154,7 @@ class WireTransport(Transport):
         return ask.parcel is not None
 
     def ready(self, handle: Any) -> bool:
+        """Take in what is there; whether `wait` would return at once."""
         while self._progress(None, 0.0):
             pass
         return self._look(handle) if isinstance(handle, Ask) else self._flush(handle[2], 0.0)
@@ -172,24 +174,26 @@ class WireTransport(Transport):
         return text + "; if it only needs longer, give run a larger timeout"
 
     def now(self) -> float:
+        """Seconds since the common start of the run."""
         return time.monotonic() - self._start
 
     def mark(self, label: str) -> None:
+        """Note this moment in the log."""
         at = self.now()
-        self.log.events.append(Event(self.rank, "mark", at, at, label=label))
+        self.log.rows.append((self.rank, "mark", at, at, -1, 0, -1, label))
 
-    def report(self) -> tuple[list[Event], dict, dict, float]:
+    def report(self) -> tuple[list[tuple], dict, dict, float]:
         """This rank's part of the log."""
-        return self.log.events, dict(self.log.pair_bytes), dict(self.log.pair_messages), self.now()
+        return self.log.rows, dict(self.log.pair_bytes), dict(self.log.pair_messages), self.now()
 
 
 def join_logs(reports: list[Any]) -> Log:
     """The log of a run, from what its ranks report."""
     log = Log(len(reports))
-    for events, sizes, counts, _ in reports:
-        log.events += events
+    for rows, sizes, counts, _ in reports:
+        log.rows += rows
         log.pair_bytes.update(sizes)
         log.pair_messages.update(counts)
-    log.events.sort(key=lambda e: (e.start, e.rank))
+    log.rows.sort(key=lambda row: (row[2], row[0]))
     log.clocks = [r[3] for r in reports]
     return log

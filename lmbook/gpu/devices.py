@@ -55,6 +55,7 @@ class Device:
 
     @property
     def limits(self) -> Limits:
+        """The limits of its architecture."""
         return LIMITS[self.arch]
 
     @property

@@ -68,10 +68,12 @@ class Report:
 
     @property
     def bytes_touched(self) -> int:
+        """Bytes of all arrays that were loaded or stored, each counted once for either."""
         return sum(t.loaded + t.stored for t in self.traffic)
 
     @property
     def bytes_issued(self) -> int:
+        """Bytes that all load and store instructions asked for."""
         return self.total.bytes_issued
 
     @property

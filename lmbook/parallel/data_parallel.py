@@ -86,7 +86,7 @@ class DistributedDataParallel(Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The module's output; rank 0's buffers are given to all ranks first, where there are any."""
-        fresh = graph.mode.ends is None  # not once more, for a layer that is recomputed
+        fresh = not graph.running()  # not once more, for a layer that is recomputed
         goes_back = fresh and self._sync and is_grad_enabled()
         if goes_back:
             self._begin()

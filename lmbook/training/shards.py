@@ -125,7 +125,7 @@ class Shards:
             waiting = [
                 self.pool.submit(
                     contextvars.copy_context().run, _shard, loss, model, part,
-                    len(part[0]) / total, scale, generator, graph.mode.anomaly, _Seat(table, rank),
+                    len(part[0]) / total, scale, generator, graph.anomaly_mode.get(), _Seat(table, rank),
                 )
                 for rank, (model, part, generator) in enumerate(zip(self.models, parts, generators))
             ]  # fmt: skip
@@ -169,7 +169,7 @@ def _shard(
     generator: np.random.Generator, anomaly: bool, seat: _Seat,
 ) -> float:  # fmt: skip
     """Forward and backward on one part of the batch; its share of the loss."""
-    graph.mode.anomaly = anomaly
+    graph.anomaly_mode.set(anomaly)
     norm.exchange.set(seat)
     try:
         with using(generator):

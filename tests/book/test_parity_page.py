@@ -54,7 +54,9 @@ def test_errors_are_inside_the_limits_and_nothing_is_left_out() -> None:
         assert 0 < float(row["float64"]) <= 1e-8, name
         assert row["float32"] == "" or 0 < int(row["float32"]) <= 100, name
         assert int(row["inputs"]) > 0, name
-        if not name.startswith("optim."):
+        if row["room"] in ("distributed", "parallel"):
+            assert row["backends"] == "numpy" and row["float32"] == "", name
+        elif not name.startswith("optim."):
             assert row["backends"] == "numpy numba", name
         if name.startswith(("functional.", "nn.")):
             assert row["float32"] and (row["gradients"], row["differences"]) == ("yes", "yes"), name

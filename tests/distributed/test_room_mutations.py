@@ -137,7 +137,7 @@ MUTATIONS: list[tuple[object, str, str, str]] = [
     (exchange, "barrier", "while step < c.size", "while 2 * step < c.size"),
     # swapped or forgotten tags and contexts
     (communicator.Communicator, "_channel", "int(tag)", "0"),
-    (communicator.Communicator, "_context", ", self._groups[key])", ")"),
+    (communicator.Communicator, "_context", ".{self._groups[key]}", ""),
     # the simulator's accounts
     (world.World, "transfer", "start + alpha + m.nbytes * beta", "start + m.nbytes * beta"),
     (world.World, "transfer", "self.in_free[dst] = end", "self.in_free[dst] = start"),

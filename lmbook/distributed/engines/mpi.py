@@ -7,8 +7,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ START = (
     "import sys; sys.path[:] = {path!r}; "
     "from lmbook.distributed.engines.mpi import main; main({folder!r})"
 )
+ALIVE, LOST = "alive", "lost"
 STARTERS = ("mpirun", "mpiexec")
 SIGNS = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_RANK")
 
@@ -92,6 +95,7 @@ class MPITransport(WireTransport):
         return out
 
     def close(self) -> None:
+        """Wait until all that was sent is out and every rank is here, then leave MPI's group."""
         while self._sent:
             self._sent = [s for s in self._sent if not s[0].Test()]
             self._progress(None, 0.0)
@@ -116,7 +120,7 @@ def launch(
         raise MissingDependency(
             "the backend 'mpi' needs an mpirun: pip install \"lmbook[mpi]\", or one of your system"
         )
-    with tempfile.TemporaryDirectory(prefix="lmbook-mpi-") as folder:
+    with tempfile.TemporaryDirectory(prefix="lmbook-mpi-") as folder, _held(folder):
         (Path(folder) / "in").write_bytes(
             pickle.dumps((packed(fn, args), seed, timeout, source_of(fn)))
         )
@@ -126,6 +130,9 @@ def launch(
             [*command(program, ranks), sys.executable, "-c", code], threads
         )
         sys.stdout.write(said)
+        lost = Path(folder) / LOST
+        if lost.exists():
+            raise RankLost(int(lost.read_text()), f"mpirun ended with code {status}")
         for rank in range(ranks):
             failed = Path(folder) / f"error-{rank}"
             if failed.exists():
@@ -141,11 +148,54 @@ def launch(
         return pickle.loads(out.read_bytes())
 
 
+@contextmanager
+def _held(folder: str) -> Iterator[None]:
+    """Hold a lock that the ranks wait for: the system lets go of it even if this process is killed."""
+    import fcntl
+
+    with open(Path(folder) / ALIVE, "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _watch(folder: str) -> None:
+    """End this rank when the process that launched it is gone, and leave nothing behind."""
+    import fcntl
+
+    with open(Path(folder) / ALIVE) as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(71)
+
+
+def _dead(folder: Path) -> int | None:
+    """A rank whose process is gone, or is only waiting to be buried."""
+    for note in folder.glob("pid-*"):
+        try:
+            os.kill(int(note.read_text()), 0)
+            stat = Path(f"/proc/{note.read_text()}/stat")
+            gone = stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] in "ZX"
+        except (OSError, ValueError):
+            gone = True
+        if gone:
+            return int(note.name.removeprefix("pid-"))
+    return None
+
+
+def _unname() -> None:
+    """Take the name off MPICH's shared memory, which every rank has by now, so that a crash leaves none."""
+    maps = Path("/proc/self/maps")
+    if maps.exists():
+        for name in set(re.findall(r"/dev/shm/mpich_shm\S+", maps.read_text())):
+            with suppress(OSError):
+                os.unlink(name)
+
+
 def _run(line: list[str], env: dict[str, str]) -> tuple[int, str, str]:
     """Exit code, output and errors of mpirun; if this is interrupted, mpirun is told to end its ranks."""
     proc = subprocess.Popen(
         line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
-        env={**os.environ, **env},
+        env={**os.environ, **env}, start_new_session=True,
     )  # fmt: skip
     try:
         said, complaint = proc.communicate()
@@ -180,7 +230,10 @@ def main(folder: str) -> None:
 
     place = Path(folder)
     blob, seed, timeout, source = pickle.loads((place / "in").read_bytes())
+    threading.Thread(target=_watch, args=(folder,), daemon=True).start()
     transport = MPITransport(timeout)
+    transport.comm.Barrier()
+    _unname()
     (place / f"pid-{transport.rank}").write_text(str(os.getpid()))
     try:
         fn, args = pickle.loads(blob)
@@ -191,6 +244,10 @@ def main(folder: str) -> None:
             (place / "out").write_bytes(out)
         transport.close()
     except BaseException as error:
+        dead = _dead(place) if isinstance(error, transport.MPI.Exception) else None
+        if dead is not None:  # who notices it is not to blame
+            (place / LOST).write_text(str(dead))
+            transport.abort()
         text = rank_error(transport.rank, error).text
         (place / f"error-{transport.rank}").write_text(text, encoding="utf-8")
         transport.abort()

@@ -1,7 +1,9 @@
 """Ray starts the ranks, on one machine or on a cluster; they are joined by gloo."""
 
 import contextlib
+import shutil
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -56,10 +58,12 @@ def launch(
 
     ray = require("ray", "ray", "the backend 'ray'")
     ours = not ray.is_initialized()
+    folder = tempfile.mkdtemp(prefix="lmbook-ray-") if ours else ""
     if ours:
         ray.init(
-            num_cpus=ranks, include_dashboard=False, log_to_driver=False, logging_level="ERROR"
-        )
+            num_cpus=ranks, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
+            _temp_dir=folder,
+        )  # fmt: skip
     actors: list[Any] = []
     try:
         import sys
@@ -94,6 +98,7 @@ def launch(
                 ray.kill(actor)
         if ours:
             ray.shutdown()
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _first_dead(ray: Any, work: dict[Any, int]) -> None:

@@ -141,6 +141,7 @@ class TorchTransport(WireTransport):
         return t.cpu().numpy()
 
     def close(self) -> None:
+        """Say goodbye to every rank, and wait for the threads that listen and for what was sent."""
         goodbye = self._tensor(np.zeros(HEAD, np.uint8))
         for q in range(self.size):
             if q != self.rank:

@@ -21,6 +21,7 @@ from lmbook.distributed.errors import (
 )
 from lmbook.distributed.log import Log
 from lmbook.distributed.proc.control import Line
+from lmbook.distributed.proc.shelf import nameless, room
 from lmbook.distributed.proc.worker import GRACE, dumps
 from lmbook.distributed.wire import join_logs
 
@@ -66,7 +67,7 @@ def _exit_name(code: int) -> str:
 class Crew:
     """The processes of one run."""
 
-    def __init__(self, ranks: int, mesh: bool) -> None:
+    def __init__(self, ranks: int, mesh: bool, shared: bool = False) -> None:
         if not hasattr(select, "poll") or os.name != "posix":
             raise CommError(
                 "run: processes need Linux or macOS; use backend='sim', or torchrun or mpirun"
@@ -81,12 +82,16 @@ class Crew:
         """Ranks whose line is open."""
         pairs = {}
         handed: list[socket.socket] = []
+        self.memory: int | None = None
         env = {**os.environ, **dict.fromkeys(THREADS, "1"), "PYTHONUNBUFFERED": "1"}
         try:
             for a in range(ranks if mesh else 0):
                 for b in range(a + 1, ranks):
                     pairs[a, b], pairs[b, a] = socket.socketpair()
                     handed += [pairs[a, b], pairs[b, a]]
+            if mesh and shared and ranks > 1:
+                self.memory = nameless(room(ranks) * ranks**2)
+            shelves = [] if self.memory is None else [self.memory]
             for rank in range(ranks):
                 ours, theirs = socket.socketpair()
                 handed.append(theirs)
@@ -99,7 +104,7 @@ class Crew:
                         [sys.executable, "-c", code],
                         stdin=subprocess.DEVNULL,
                         env=env,
-                        pass_fds=[theirs.fileno(), *fds.values()],
+                        pass_fds=[theirs.fileno(), *fds.values(), *shelves],
                         start_new_session=True,
                     )
                 )
@@ -109,6 +114,8 @@ class Crew:
         finally:
             for sock in handed:
                 sock.close()
+            if self.memory is not None:
+                os.close(self.memory)
 
     def listen(self, limit: float | None) -> list[tuple[int, tuple[Any, ...] | None]]:
         """What the ranks say, each (rank, message), or None from one that is gone; nothing at the limit."""
@@ -161,17 +168,23 @@ class Crew:
 
 def launch(
     fn: Callable[..., Any], ranks: int, args: Sequence[Any] = (), *, kind: str = "proc", seed: int = 0,
-    timeout: float = 60.0, **extra: Any,
+    timeout: float = 60.0, shared: bool = True, **extra: Any,
 ) -> tuple[list[Any], Log]:  # fmt: skip
     """Run a rank function in processes of their own. See `lmbook.distributed.run`."""
     blob = packed(fn, args)
-    crew = Crew(ranks, mesh=kind == "proc")
+    crew = Crew(ranks, kind == "proc", shared)
     results: list[Any] = [None] * ranks
     reports: list[Any] = [None] * ranks
     left: list[tuple[int, int, int, int]] = []
     finished: set[int] = set()
     try:
-        options = {"timeout": timeout, "start": time.monotonic(), "source": source_of(fn), **extra}
+        options = {
+            "timeout": timeout,
+            "start": time.monotonic(),
+            "source": source_of(fn),
+            "memory": crew.memory,
+            **extra,
+        }
         for line in crew.lines:
             line.send(kind, blob, seed, options)
         checked: set[int] = set()

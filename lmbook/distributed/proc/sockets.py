@@ -1,5 +1,6 @@
 """Frames over one stream socket for each pair of ranks. Whoever sends also takes in what comes, so that
-two ranks that send to each other never block, whatever the size."""
+two ranks that send to each other never block, whatever the size. Large bodies lie in shared memory, where
+there is some, and the socket says where."""
 
 import select
 import socket
@@ -10,10 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from lmbook.distributed.proc.shelf import LEAST, Shelf
 from lmbook.distributed.wire import WireTransport
 
-PREFIX = struct.Struct("!IQ")
-"""Lengths of header and body before each frame."""
+PREFIX = struct.Struct("!?IQ")
+"""Before each frame: whether the body says where in shared memory it lies; lengths of header and body."""
+PLACE = struct.Struct("!IQQ")
+"""Slot, first byte and length of a body in shared memory."""
 CHUNK = 1 << 18
 BUFFER = 1 << 22
 """Bytes that the kernel may hold of a socket; it takes as much of this as it is allowed to."""
@@ -38,9 +42,11 @@ class SocketTransport(WireTransport):
 
     def __init__(
         self, rank: int, size: int, socks: dict[int, socket.socket], wake: socket.socket,
-        timeout: float, start: float,
+        timeout: float, start: float, memory: int | None = None,
     ) -> None:  # fmt: skip
         super().__init__(rank, size, timeout, start)
+        self.memory = memory
+        self._shelves: dict[tuple[int, int], Shelf] = {}
         self.peers = {q: Peer(q, s) for q, s in socks.items()}
         self._poll = select.poll()
         self._by_fd = {}
@@ -57,7 +63,11 @@ class SocketTransport(WireTransport):
 
     def _push(self, dst: int, header: bytes, body: memoryview) -> Any:
         peer = self.peers[dst]
-        head = PREFIX.pack(len(header), len(body)) + header
+        shelved = self.memory is not None and len(body) >= LEAST
+        place = self._shelf(self.rank, dst).put(body) if shelved else None
+        if place is not None:
+            body = memoryview(PLACE.pack(*place, len(body)))
+        head = PREFIX.pack(place is not None, len(header), len(body)) + header
         if len(body) <= 4096:  # one call of the kernel for a small message
             peer.out.append(memoryview(head + body))
         else:
@@ -66,6 +76,14 @@ class SocketTransport(WireTransport):
         peer.queued += len(head) + len(body)
         self._write(peer)
         return peer, peer.queued
+
+    def _shelf(self, src: int, dst: int) -> Shelf:
+        """The shared memory from one rank to another; at least one of them is this one."""
+        shelf = self._shelves.get((src, dst))
+        if shelf is None:
+            assert self.memory is not None
+            shelf = self._shelves[src, dst] = Shelf(self.memory, self.size, src, dst)
+        return shelf
 
     def _write(self, peer: Peer) -> None:
         """Write as much as the kernel takes."""
@@ -147,11 +165,17 @@ class SocketTransport(WireTransport):
         """Deliver the frames that the buffer holds; go on with the last body where it belongs."""
         buffer, at = peer.buffer, 0
         while len(buffer) - at >= PREFIX.size:
-            h, n = PREFIX.unpack_from(buffer, at)
+            shelved, h, n = PREFIX.unpack_from(buffer, at)
             first = at + PREFIX.size + h
-            if len(buffer) < first:
+            if len(buffer) < first + (n if shelved else 0):
                 break
             peer.header = bytes(buffer[at + PREFIX.size : first])
+            if shelved:
+                shelf = self._shelf(peer.rank, self.rank)
+                found = shelf.get(*PLACE.unpack_from(buffer, first))
+                at = first + n
+                self._deliver(peer.rank, peer.header, found)
+                continue
             array = np.empty(n, np.uint8)
             have = min(n, len(buffer) - first)
             array[:have] = np.frombuffer(buffer, np.uint8, have, first) if have else 0
@@ -163,11 +187,13 @@ class SocketTransport(WireTransport):
         del buffer[:at]
 
     def finish(self) -> None:
+        """Write all that waits to be written; `timeout` is the limit for each peer."""
         limit = time.monotonic() + self.timeout
         for peer in self.peers.values():
             self._flush((peer, peer.queued), limit)
 
     def close(self) -> None:
+        """Close the sockets to the other ranks."""
         for peer in self.peers.values():
             self._lose(peer)
 

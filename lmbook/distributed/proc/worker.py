@@ -4,6 +4,7 @@ import io
 import linecache
 import os
 import pickle
+import shutil
 import signal
 import socket
 import sys
@@ -28,20 +29,24 @@ class Speech(io.TextIOBase):
         self.line, self.stream = line, stream
 
     def write(self, text: str) -> int:
+        """Send a piece of text to the launcher; its length."""
         self.line.send("print", self.stream, text)
         return len(text)
 
     def writable(self) -> bool:
+        """True: this is a stream to write to."""
         return True
 
 
-def watch(line: Line, wake: socket.socket) -> None:
-    """Listen to the launcher; its silence, too, means to stop."""
+def watch(line: Line, wake: socket.socket, folder: str | None) -> None:
+    """Listen to the launcher; its silence, too, means to stop, and to remove the folder it left."""
     message = line.recv()
     if message == ("end",):
         wake.send(b"!")
         message = line.recv()  # the launcher hangs up when it has everything
         return
+    if message is None and folder:
+        shutil.rmtree(folder, ignore_errors=True)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE)
     os._exit(71)
@@ -60,7 +65,7 @@ def connect(kind: str, rank: int, size: int, fds: dict[int, int], wake: Any, opt
         from lmbook.distributed.proc.sockets import SocketTransport
 
         socks = {q: socket.socket(fileno=fd) for q, fd in fds.items()}
-        return SocketTransport(rank, size, socks, wake, timeout, start)
+        return SocketTransport(rank, size, socks, wake, timeout, start, options["memory"])
     from lmbook.distributed.engines.torch import join_store
 
     return join_store(rank, size, options["store"], timeout, start, wake)
@@ -80,7 +85,7 @@ def main(control: int, rank: int, size: int, fds: dict[int, int]) -> None:
     kind, blob, seed, options = started
     ear, wake = socket.socketpair()
     signal.signal(signal.SIGTERM, stop)
-    threading.Thread(target=watch, args=(line, wake), daemon=True).start()
+    threading.Thread(target=watch, args=(line, wake, options.get("folder")), daemon=True).start()
     sys.stdout, sys.stderr = Speech(line, "stdout"), Speech(line, "stderr")
     transport, begun = None, False
     try:

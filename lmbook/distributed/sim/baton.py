@@ -18,7 +18,8 @@ class Task:
         self.rank, self.stream = rank, stream
         self.clock = 0.0
         self.waits: Any = None
-        self.thread: threading.Thread | None = None
+        self.carrier: Any = None
+        """The thread, or the greenlet, that it runs in."""
         self._lock = threading.Lock()
         self._lock.acquire()
 
@@ -50,12 +51,12 @@ class Baton:
             finally:
                 self._finish(task)
 
-        task.thread = threading.Thread(
+        task.carrier = threading.Thread(
             target=run, daemon=True, name=f"rank {task.rank}" + "b" * task.stream
         )
         self.alive[task] = None
         self.push(task)
-        task.thread.start()
+        task.carrier.start()
 
     def push(self, task: Task, at: float | None = None) -> None:
         """The task may go on from its clock, or from a later time, on."""
@@ -126,4 +127,4 @@ class Baton:
     def places(self) -> dict[Task, Lines]:
         """Where each task that is left stands."""
         now = sys._current_frames()
-        return {t: of_frame(now.get(t.thread.ident or 0) if t.thread else None) for t in self.alive}
+        return {t: of_frame(now.get(t.carrier.ident or 0)) for t in self.alive}

@@ -6,7 +6,7 @@ from lmbook.distributed.errors import DeadlockError, UnreceivedError
 from lmbook.distributed.sim.baton import Task
 from lmbook.distributed.sim.stream import Job
 from lmbook.distributed.sim.world import Message, Wanted, World
-from lmbook.distributed.where import Lines, tell, tell_line
+from lmbook.distributed.where import Lines, line_of, tell, tell_line
 
 MOST = 8
 """Ranks and messages that are listed before the rest is only counted."""
@@ -43,7 +43,7 @@ def _cycle(waiting: dict[int, list[int]]) -> list[int]:
 
 def _message(m: Message, lost: bool = False) -> str:
     fate = ", lost by a fault" if lost else ""
-    sent = f", sent in {tell_line(m.where)}" if m.where else ""
+    sent = f", sent in {tell_line(line_of(m.where))}" if m.where else ""
     return f"  from rank {m.src} to rank {m.dst} {_tag(m.channel)}, {m.nbytes} bytes{fate}{sent}"
 
 

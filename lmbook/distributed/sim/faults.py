@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lmbook.distributed.errors import RankLost
-from lmbook.distributed.log import Event, Log
+from lmbook.distributed.log import Log
 
 if TYPE_CHECKING:
     from lmbook.distributed.sim.world import Message
@@ -87,7 +87,7 @@ class Faults:
             ):
                 late += f.seconds
         if late:
-            log.events.append(Event(m.src, "fault", start, start, m.dst, m.nbytes, label="delay"))
+            log.rows.append((m.src, "fault", start, start, m.dst, m.nbytes, -1, "delay"))
         return late
 
     def loses(self, m: "Message", log: Log) -> bool:
@@ -97,11 +97,11 @@ class Faults:
         n = self._sent[m.src, m.dst] = self._sent.get((m.src, m.dst), -1) + 1
         if (m.src, m.dst, n) not in self.drops:
             return False
-        log.events.append(Event(m.src, "fault", m.posted, m.posted, m.dst, m.nbytes, label="drop"))
+        log.rows.append((m.src, "fault", m.posted, m.posted, m.dst, m.nbytes, -1, "drop"))
         return True
 
     def check(self, rank: int, clock: float, log: Log) -> None:
         """Raise `RankLost` when the rank's hour has come."""
         if rank in self.crashes and clock >= self.crashes[rank]:
-            log.events.append(Event(rank, "fault", clock, clock, label="crash"))
+            log.rows.append((rank, "fault", clock, clock, -1, 0, -1, "crash"))
             raise RankLost(rank, f"crashed by a fault at {clock:.3g} s")

@@ -79,29 +79,38 @@ class ReplayTransport(SimTransport):
         return self._history[self._at - 1]
 
     def post_send(self, dst: int, channel: Channel, note: Any, value: Any) -> Any:
+        """Start to send, or give the handle that was given before."""
         return self._step(lambda: super(ReplayTransport, self).post_send(dst, channel, note, value))
 
     def post_recv(self, src: int | None, channel: Channel) -> Any:
+        """Ask for a message, or give the handle that was given before."""
         return self._step(lambda: super(ReplayTransport, self).post_recv(src, channel))
 
     def wait(self, handle: Any) -> Parcel | None:
+        """What was received, as a copy of its own: the rank may change it and is run again."""
         parcel = self._step(lambda: super(ReplayTransport, self).wait(handle))
         return parcel and (parcel[0], parcel[1], snapshot(parcel[2])[0])
 
     def ready(self, handle: Any) -> bool:
+        """Whether `wait` would return at once; the same answer at every run."""
         return self._step(lambda: super(ReplayTransport, self).ready(handle))
 
     def now(self) -> float:
+        """The clock as it was at this call, in virtual seconds."""
         return self._step(lambda: self.task.clock)
 
     def compute(self, seconds: float, label: str) -> None:
+        """Let virtual seconds pass, once."""
         self._step(lambda: super(ReplayTransport, self).compute(seconds, label))
 
     def mark(self, label: str) -> None:
+        """Note a moment in the log, once."""
         self._step(lambda: super(ReplayTransport, self).mark(label))
 
     def spawn(self, work: Any) -> Any:
+        """Do background work at once: there is nothing to run it beside."""
         return Transport.spawn(self, work)
 
     def join(self, handle: Any) -> Any:
+        """What the work returned."""
         return Transport.join(self, handle)

@@ -50,7 +50,7 @@ class Stream:
                     job.waiter.waits, job.waiter = None, None
         except Stopped:
             pass
-        except (RankError, RankLost) as error:
+        except (RankError, RankLost, KeyboardInterrupt) as error:
             self.baton.fail(error)
         except BaseException as error:
             self.baton.fail(rank_error(self.rank, error))

@@ -4,13 +4,12 @@ from collections import deque
 from typing import Any
 
 from lmbook.distributed.errors import Stopped
-from lmbook.distributed.log import Event
 from lmbook.distributed.payload import snapshot
 from lmbook.distributed.sim.baton import Baton, Task
 from lmbook.distributed.sim.stream import Job, Stream
 from lmbook.distributed.sim.world import Message, Wanted, World
 from lmbook.distributed.transport import Channel, Parcel, Transport
-from lmbook.distributed.where import user_line
+from lmbook.distributed.where import user_spot
 
 
 class SimTransport(Transport):
@@ -26,13 +25,14 @@ class SimTransport(Transport):
     # --- Sending -------------------------------------------------------------------------------
 
     def post_send(self, dst: int, channel: Channel, note: Any, value: Any) -> Message:
+        """Copy the value and send it from now on; a buffered one holds its ports at once."""
         task, world = self.task, self.world
         self.baton.turn(task)
         if world.faults.crashes:
             world.faults.check(self.rank, task.clock, world.log)
         value, nbytes = snapshot(value)
         m = Message(self.rank, dst, channel, note, value, nbytes, task)
-        m.where = user_line()
+        m.where = user_spot()
         world.log.count(self.rank, dst, nbytes)
         if world.faults.loses(m, world.log):
             world.lost.append(m)
@@ -69,6 +69,7 @@ class SimTransport(Transport):
     # --- Receiving -----------------------------------------------------------------------------
 
     def post_recv(self, src: int | None, channel: Channel) -> Wanted:
+        """Ask for the next message of `src`, or of any rank (None), in a channel."""
         task, world = self.task, self.world
         if world.eager != float("inf"):
             self.baton.turn(task)
@@ -104,6 +105,7 @@ class SimTransport(Transport):
         self.baton.block(self.task)
 
     def wait(self, handle: Message | Wanted) -> Parcel | None:
+        """Wait in virtual time until a transfer is through: a parcel, or None for a message sent."""
         task = self.task
         if isinstance(handle, Message):
             if not self.world.is_eager(handle):
@@ -126,12 +128,13 @@ class SimTransport(Transport):
     def _advance(self, to: float, peer: int) -> None:
         task = self.task
         if to > task.clock:
-            self.world.log.events.append(
-                Event(self.rank, "wait", task.clock, to, peer, stream=task.stream)
+            self.world.log.rows.append(
+                (self.rank, "wait", task.clock, to, peer, 0, -1, "", task.stream)
             )
             task.clock = to
 
     def ready(self, handle: Message | Wanted) -> bool:
+        """Whether the transfer is through at this virtual time; lets earlier ranks go first."""
         self.baton.turn(self.task)
         if isinstance(handle, Message):
             if self.world.is_eager(handle):
@@ -147,29 +150,31 @@ class SimTransport(Transport):
     # --- Time ----------------------------------------------------------------------------------
 
     def now(self) -> float:
+        """The rank's clock in virtual seconds."""
         return self.task.clock
 
     def compute(self, seconds: float, label: str) -> None:
+        """Let `seconds` pass, times the factor of a `Straggler`; raises `RankLost` at a `Crash`."""
         if self.baton.stopping:
             raise Stopped
         task, world = self.task, self.world
         start = task.clock
         task.clock += seconds * world.faults.factors.get(self.rank, 1.0)
-        world.log.events.append(
-            Event(self.rank, "compute", start, task.clock, label=label, stream=task.stream)
+        world.log.rows.append(
+            (self.rank, "compute", start, task.clock, -1, 0, -1, label, task.stream)
         )
         if world.faults.crashes:
             world.faults.check(self.rank, task.clock, world.log)
 
     def mark(self, label: str) -> None:
+        """Note this moment in the log."""
         at = self.task.clock
-        self.world.log.events.append(
-            Event(self.rank, "mark", at, at, label=label, stream=self.task.stream)
-        )
+        self.world.log.rows.append((self.rank, "mark", at, at, -1, 0, -1, label, self.task.stream))
 
     # --- Background ----------------------------------------------------------------------------
 
     def spawn(self, work: Any) -> Any:
+        """Queue work for the rank's second stream, which runs beside it in virtual time."""
         if self._stream is None:
             self._stream = Stream(
                 self.baton, self.rank, lambda t: SimTransport(self.world, self.baton, t)
@@ -177,6 +182,7 @@ class SimTransport(Transport):
         return self._stream.add(work, self.task.clock)
 
     def join(self, handle: Job) -> Any:
+        """Wait until a job of the second stream is done; its value."""
         while not handle.done:
             self._block(handle)
         self._advance(handle.end, self.rank)

@@ -5,7 +5,7 @@ from collections.abc import Hashable
 from heapq import heapreplace
 from typing import Any
 
-from lmbook.distributed.log import Event, Log
+from lmbook.distributed.log import Log
 from lmbook.distributed.network import Network
 from lmbook.distributed.sim.baton import Task
 from lmbook.distributed.sim.faults import Faults
@@ -79,9 +79,7 @@ class World:
         late = self.faults.delay(m, self.log, start)
         m.done = end + latency + late
         tag, label = m.channel[1], m.note[1] if m.note else ""
-        self.log.events.append(
-            Event(src, "send", start, end, dst, m.nbytes, tag, label, m.task.stream)
-        )
+        self.log.rows.append((src, "send", start, end, dst, m.nbytes, tag, label, m.task.stream))
 
     def is_eager(self, m: Message) -> bool:
         """Whether the sender goes on before the receiver has asked."""

@@ -102,6 +102,7 @@ class AdamW(NamedTuple):
 
     @property
     def corrections(self) -> tuple[float, float]:
+        """(1 - beta1^t, 1 - beta2^t) at step t."""
         return 1 - self.beta1**self.step, 1 - self.beta2**self.step
 
 

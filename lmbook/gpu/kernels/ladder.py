@@ -88,9 +88,11 @@ class Rung:
         return re.findall(r"__global__ void\s+(?:__launch_bounds__\(\d+\)\s*)?(\w+)", self.source)
 
     def kernel(self, name: str) -> Kernel:
+        """A kernel of the source, compiled once."""
         return compiled(self.source, name)
 
     def plan(self, version: str, *inputs: Any) -> Plan:
+        """The launches of a version for these inputs; `ValueError` if there is no such version."""
         if version not in self.versions:
             raise ValueError(
                 f"{self.name}: no version {version!r}; there are {', '.join(self.versions)}"

@@ -53,10 +53,12 @@ class ExpressionCompiler:
     # --- names and types
 
     def slot(self) -> int:
+        """The number of a new register."""
         self.slots += 1
         return self.slots - 1
 
     def lookup(self, name: str, line: int) -> Expr:
+        """What a name stands for, from the innermost scope out; raises `SubsetError` for one unknown."""
         for scope in reversed(self.scopes):
             if name in scope:
                 return scope[name]
@@ -67,6 +69,7 @@ class ExpressionCompiler:
         raise SubsetError(line, f"`{name}` is not declared")
 
     def resolve(self, t: syntax.TypeName, line: int) -> CType:
+        """The type that a type's name stands for; raises `SubsetError` outside the subset."""
         base = self.types[-1].get(t.name) or NAMES.get(t.name)
         if base is None:
             raise SubsetError(line, f"{t.name} is not a type of the subset")
@@ -95,9 +98,11 @@ class ExpressionCompiler:
         return getattr(self, "on_" + type(node).__name__.lower())(node)
 
     def value(self, node: syntax.Node) -> Expr:
+        """An expression as a value: an array becomes the address of its first element."""
         return decay(self.expression(node))
 
     def on_number(self, node: syntax.Number) -> Expr:
+        """A literal, with the type that its form and suffix say."""
         text = node.text.lower()
         if text.startswith("0x"):
             return self._integer(int(text.rstrip("ul"), 16), text, hexadecimal=True)
@@ -119,6 +124,7 @@ class ExpressionCompiler:
         return constant(t, value)
 
     def on_name(self, node: syntax.Name) -> Expr:
+        """A variable, constant or special name."""
         e = self.lookup(node.text, node.line)
         if isinstance(e.place, Register):  # the same variable, used at this line
             place = Register(e.type, e.place.slot, node.text, node.line, e.place.readonly)
@@ -126,6 +132,7 @@ class ExpressionCompiler:
         return e
 
     def on_comma(self, node: syntax.Comma) -> Expr:
+        """`a, b`: both are evaluated, the second is the value."""
         first, second = self.expression(node.first, used=False), self.value(node.second)
 
         def run(m: Machine) -> Any:
@@ -136,17 +143,21 @@ class ExpressionCompiler:
                     first.flops + second.flops, None, False)  # fmt: skip
 
     def on_sizeof(self, node: syntax.SizeOf) -> Expr:
+        """`sizeof(type)`, in bytes."""
         return constant(ULONG, self.resolve(node.type, node.line).size)
 
     def on_select(self, node: syntax.Select) -> Expr:
+        """`test ? yes : no`."""
         return operators.select(
             self.value(node.test), self.value(node.yes), self.value(node.no), node.line
         )
 
     def on_binary(self, node: syntax.Binary) -> Expr:
+        """`a op b`."""
         return operators.binary(node.op, self.value(node.left), self.value(node.right), node.line)
 
     def on_unary(self, node: syntax.Unary) -> Expr:
+        """`op a`, among them `*p` and `&x`."""
         if node.op == "*":
             return self.element(self.value(node.operand), constant(INT, 0), node.line)
         if node.op == "&":
@@ -154,6 +165,7 @@ class ExpressionCompiler:
         return operators.unary(node.op, self.value(node.operand), node.line)
 
     def address_of(self, node: syntax.Unary) -> Expr:
+        """`&x`, for what lies in memory."""
         e = self.expression(node.operand)
         if isinstance(e.type, Array):
             return decay(e)
@@ -170,6 +182,7 @@ class ExpressionCompiler:
         )
 
     def on_cast(self, node: syntax.Cast) -> Expr:
+        """`(type)x`; addresses become addresses only."""
         to, e = self.resolve(node.type, node.line), self.value(node.value)
         if not isinstance(to, Pointer):
             return convert(e, to, node.line)
@@ -191,6 +204,7 @@ class ExpressionCompiler:
     # --- places
 
     def on_index(self, node: syntax.Index) -> Expr:
+        """`base[index]`, of an array or an address."""
         base, index = self.expression(node.base), self.value(node.index)
         if not isinstance(index.type, Scalar) or index.type.floating:
             raise SubsetError(node.line, f"an index must be an integer, not {index.type}")
@@ -228,6 +242,7 @@ class ExpressionCompiler:
         return of_place(place, base.operations + index.operations, base.flops + index.flops)
 
     def on_member(self, node: syntax.Member) -> Expr:
+        """`threadIdx.x` and its like, or a component of a vector."""
         if isinstance(node.base, syntax.Name) and node.base.text in SPECIAL:
             if node.field not in FIELDS[:3]:
                 raise SubsetError(node.line, f"{node.base.text} has x, y and z, not {node.field}")
@@ -269,6 +284,7 @@ class ExpressionCompiler:
     # --- assignment
 
     def target(self, node: syntax.Node) -> tuple[Place, Expr]:
+        """The place that can be assigned to, and its expression; raises `SubsetError` for others."""
         e = self.expression(node)
         if e.place is None:
             what = "an array" if isinstance(e.type, Array) else "a constant or a computed value"
@@ -282,6 +298,7 @@ class ExpressionCompiler:
         return e.place, e
 
     def on_assign(self, node: syntax.Assign) -> Expr:
+        """`place = x` and `place op= x`."""
         place, e = self.target(node.target)
         given, line = self.value(node.value), node.line
         if not node.op:
@@ -299,6 +316,7 @@ class ExpressionCompiler:
         return self.update(place, e, node.op, given, line, postfix=False)
 
     def on_step(self, node: syntax.Step) -> Expr:
+        """`++x`, `x++`, `--x`, `x--`."""
         place, e = self.target(node.operand)
         return self.update(place, e, node.op, constant(INT, 1), node.line, node.postfix)
 
@@ -323,6 +341,7 @@ class ExpressionCompiler:
     # --- calls
 
     def call(self, node: syntax.Call, used: bool) -> Expr:
+        """A call of a function of the source, of a warp, atomic or mathematical function."""
         name, line = node.name, node.line
         if name in self.unit.functions:
             return self.inline(node)  # type: ignore[attr-defined,no-any-return]

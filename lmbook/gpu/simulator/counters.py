@@ -51,6 +51,7 @@ class Counts:
     """Uses of a local array with an index unknown to the compiler: it cannot stay in registers."""
 
     def add(self, other: Counts) -> None:
+        """Add the counts of another."""
         for f in fields(Counts):
             setattr(self, f.name, getattr(self, f.name) + getattr(other, f.name))
 
@@ -63,6 +64,7 @@ class Counts:
 
     @property
     def sectors_per_store(self) -> float:
+        """Sectors of 32 bytes for each store of a warp."""
         return ratio(self.store_sectors, self.store_requests)
 
     @property
@@ -72,6 +74,7 @@ class Counts:
 
     @property
     def store_efficiency(self) -> float:
+        """Bytes asked to be stored over bytes moved."""
         return ratio(self.store_bytes, SECTOR * self.store_sectors)
 
     @property
@@ -84,10 +87,12 @@ class Counts:
 
     @property
     def shared_load_conflict(self) -> float:
+        """Wavefronts of loads from shared memory over the least possible."""
         return ratio(self.shared_load_wavefronts, self.shared_load_ideal)
 
     @property
     def shared_store_conflict(self) -> float:
+        """Wavefronts of stores to shared memory over the least possible."""
         return ratio(self.shared_store_wavefronts, self.shared_store_ideal)
 
     @property
@@ -102,4 +107,5 @@ class Counts:
 
 
 def ratio(a: float, b: float) -> float:
+    """a / b; nan where b is zero."""
     return a / b if b else float("nan")

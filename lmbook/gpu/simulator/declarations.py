@@ -29,6 +29,8 @@ DYNAMIC = "(dynamic shared memory)"
 
 
 class DeclarationCompiler(ExpressionCompiler):
+    """Compiles declarations: constants, variables, arrays, shared memory."""
+
     def __init__(self, unit: syntax.Unit) -> None:
         super().__init__(unit)
         self.active: list[str] = []  # functions being compiled, outermost first
@@ -37,6 +39,7 @@ class DeclarationCompiler(ExpressionCompiler):
             self.declare_constant(declared)
 
     def declare_constant(self, node: syntax.Declare) -> None:
+        """A constant of the file; it must be a number."""
         t = self.resolve(node.type, node.line)
         if node.value is None or node.dims or not isinstance(t, Scalar):
             raise SubsetError(node.line, f"the constant {node.name} must be a number",
@@ -47,6 +50,7 @@ class DeclarationCompiler(ExpressionCompiler):
         self.scopes[0][node.name] = e
 
     def declare(self, node: syntax.Declare) -> Step:
+        """A variable or an array of the kernel."""
         t = self.resolve(node.type, node.line)
         if node.shared:
             return self.declare_shared(node, t)
@@ -107,6 +111,7 @@ class DeclarationCompiler(ExpressionCompiler):
         return run
 
     def declare_shared(self, node: syntax.Declare, t: CType) -> Step:
+        """An array or a variable that the threads of a block share."""
         if not isinstance(t, Scalar | Vector):
             raise SubsetError(node.line, f"shared memory cannot hold {t}", "share the elements")
         if node.value is not None or node.elements is not None:

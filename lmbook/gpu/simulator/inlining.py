@@ -13,6 +13,8 @@ from lmbook.gpu.simulator.values import Bound, Expr, Register, convert, decay, o
 
 
 class FunctionCompiler(DeclarationCompiler):
+    """Compiles calls of the source's own functions by writing their bodies in place."""
+
     def __init__(self, unit: syntax.Unit) -> None:
         super().__init__(unit)
         self.results: list[CType] = []

@@ -86,6 +86,7 @@ class Machine:
     # --- counters
 
     def charge(self, line: int, operations: int, flops: int) -> None:
+        """Count operations of the warps at work, and FLOP of their lanes, to a line."""
         counts, mask = self.lines[line], self.mask
         counts.operations += operations * mask.warps
         counts.threads += operations * mask.count

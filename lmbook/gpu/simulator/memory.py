@@ -39,6 +39,7 @@ class Memory:
         return self.views[dtype]
 
     def gather(self, dtype: np.dtype, index: Array) -> Any:
+        """The elements at `index`, one for each lane."""
         view = self.view(dtype)
         if self.space == "global":
             return view[0].take(index)
@@ -89,6 +90,7 @@ class Memory:
         self.all_written = bool(flat.all())
 
     def check_written(self, m: Machine, line: int, index: Array, count: int) -> None:
+        """Fault where a lane reads an element of shared memory that nobody has written."""
         at = index * count
         for k in range(count):
             if index.ndim:
@@ -116,6 +118,7 @@ class Address(NamedTuple):
     index: Any
 
     def moved(self, by: Any) -> Address:
+        """The address `by` elements further on."""
         return Address(self.memory, self.index + by)
 
 
@@ -249,6 +252,7 @@ def _choices(m: Machine, line: int, a: Address) -> list[tuple[int, Any]]:
 
 
 def load_local(m: Machine, line: int, a: Address) -> Any:
+    """An element of a local array for each lane; an unwritten one is a fault."""
     out = None
     for i, lanes in _choices(m, line, a):
         value = a.memory[i]
@@ -264,6 +268,7 @@ def load_local(m: Machine, line: int, a: Address) -> Any:
 
 
 def store_local(m: Machine, line: int, a: Address, value: Any) -> None:
+    """Write an element of a local array in each lane at work."""
     mask = m.mask
     for i, lanes in _choices(m, line, a):
         if lanes is not True:

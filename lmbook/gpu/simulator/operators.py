@@ -181,6 +181,7 @@ def logic(op: str, a: Expr, b: Expr, line: int) -> Expr:
 
 
 def constant_bool(value: bool) -> Expr:
+    """An expression that is true or false everywhere."""
     number = np.bool_(value)
     return Expr(BOOL, lambda m: number, const=number)
 

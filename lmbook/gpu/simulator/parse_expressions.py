@@ -61,12 +61,15 @@ class ExpressionParser:
 
     @property
     def token(self) -> Token:
+        """The token that comes next."""
         return self.tokens[self.at]
 
     def peek(self, ahead: int = 1) -> Token:
+        """The token `ahead` places further on, the last one at the end."""
         return self.tokens[min(self.at + ahead, len(self.tokens) - 1)]
 
     def take(self) -> Token:
+        """The next token, which is then behind."""
         token = self.token
         if token.kind == "end":
             raise SubsetError(token.line, "the source ends too early; is a brace missing?")
@@ -74,6 +77,7 @@ class ExpressionParser:
         return token
 
     def accept(self, text: str) -> bool:
+        """Whether the next token is this text; if so it is taken."""
         if self.token.text == text and self.token.kind in ("op", "name"):
             self.at += 1
             return True
@@ -88,6 +92,7 @@ class ExpressionParser:
         return token.line
 
     def identifier(self) -> Token:
+        """Take a name; raises `SubsetError` where there is none."""
         self.refuse()
         token = self.take()
         if token.kind != "name":
@@ -103,6 +108,7 @@ class ExpressionParser:
     # --- types
 
     def is_type(self, ahead: int = 0) -> bool:
+        """Whether a type begins at a token."""
         token = self.peek(ahead)
         return token.kind == "name" and (token.text in self.types or token.text in QUALIFIERS)
 
@@ -135,6 +141,7 @@ class ExpressionParser:
     # --- expressions, loosest first
 
     def expression(self) -> s.Node:
+        """An expression with commas."""
         e = self.assignment()
         while self.token.text == "," and self.token.kind == "op":
             line = self.take().line
@@ -142,6 +149,7 @@ class ExpressionParser:
         return e
 
     def assignment(self) -> s.Node:
+        """`a = b`, `a op= b`, or what binds closer."""
         target = self.select()
         if self.token.kind == "op" and self.token.text in ASSIGN:
             op = self.take()
@@ -149,6 +157,7 @@ class ExpressionParser:
         return target
 
     def select(self) -> s.Node:
+        """`test ? yes : no`, or what binds closer."""
         test = self.binary(1)
         if self.token.text != "?":
             return test
@@ -158,6 +167,7 @@ class ExpressionParser:
         return s.Select(line, test, yes, self.assignment())
 
     def binary(self, least: int) -> s.Node:
+        """Binary operators from a level of precedence on, the left ones first."""
         left = self.unary()
         while self.token.kind == "op" and BINARY.get(self.token.text, 0) >= least:
             op = self.take()
@@ -165,6 +175,7 @@ class ExpressionParser:
         return left
 
     def unary(self) -> s.Node:
+        """Operators before an operand, casts, `sizeof`."""
         token = self.token
         if token.kind == "op":
             if token.text in ("++", "--"):
@@ -181,6 +192,7 @@ class ExpressionParser:
         return self.postfix(self.primary())
 
     def primary(self) -> s.Node:
+        """A number, a name, a call, or an expression in parentheses."""
         self.refuse()
         token = self.take()
         line = token.line
@@ -229,6 +241,7 @@ class ExpressionParser:
         return s.Call(token.line, token.text, arguments, template)
 
     def postfix(self, e: s.Node) -> s.Node:
+        """Indices, members and steps after an operand."""
         while self.token.kind == "op":
             token = self.token
             if self.accept("["):

@@ -16,7 +16,10 @@ def parse(source: str) -> s.Unit:
 class Parser(ExpressionParser):
     # --- the file
 
+    """Parses statements, functions and the file."""
+
     def unit(self) -> s.Unit:
+        """The whole file: constants, types and functions."""
         functions: dict[str, s.Function] = {}
         constants: list[s.Declare] = []
         while self.token.kind != "end":
@@ -82,6 +85,7 @@ class Parser(ExpressionParser):
         )
 
     def template_parameters(self) -> list[tuple[str, str]]:
+        """The parameters of `template <...>`, as (kind, name); none where there is no template."""
         if not self.accept("template"):
             return []
         self.expect("<")
@@ -104,6 +108,7 @@ class Parser(ExpressionParser):
         return found
 
     def launch_bounds(self) -> int:
+        """The number in `__launch_bounds__(n)`."""
         self.take()
         self.expect("(")
         token = self.take()
@@ -116,6 +121,7 @@ class Parser(ExpressionParser):
         return int(token.text)
 
     def parameters(self) -> list[s.Parameter]:
+        """The parameters of a function, in parentheses."""
         self.expect("(")
         found: list[s.Parameter] = []
         while not self.accept(")"):
@@ -139,6 +145,7 @@ class Parser(ExpressionParser):
     # --- statements
 
     def block(self) -> s.Block:
+        """Statements in braces."""
         line = self.expect("{")
         body = []
         while not self.accept("}"):
@@ -146,6 +153,7 @@ class Parser(ExpressionParser):
         return s.Block(line, body)
 
     def statement(self) -> s.Node:
+        """One statement; raises `SubsetError` outside the subset."""
         self.refuse()
         token = self.token
         line, word = token.line, token.text
@@ -180,6 +188,7 @@ class Parser(ExpressionParser):
         return self.is_type() and self.peek().text != "("
 
     def loop(self) -> s.Loop:
+        """`for`, `while` or `do`."""
         line, word = self.token.line, self.take().text
         start: s.Node | None = None
         test: s.Node | None = None
@@ -207,6 +216,7 @@ class Parser(ExpressionParser):
         return s.Loop(line, start, test, step, body, word != "do")
 
     def declaration(self) -> list[s.Declare]:
+        """The variables of one declaration."""
         dynamic = self.accept("extern")
         shared = self.accept("__shared__")
         if dynamic and not shared:

@@ -50,6 +50,7 @@ class Shadow:
         self.last = dict.fromkeys(KINDS, -1)  # time of the last use of any place
 
     def read(self, m: Machine, line: int, memory: Any, index: Array, size: int) -> None:
+        """Note a read of the lanes at work; fault where another thread wrote without a barrier between."""
         for at, me, block, lanes in self._places(m, memory, index, size):
             self._conflict(m, line, memory, at, me, block, lanes, "write", "reads what {} wrote")
             self._conflict(m, line, memory, at, me, block, lanes, "atomic", "reads what {} updates")
@@ -58,6 +59,7 @@ class Shadow:
     def write(
         self, m: Machine, line: int, memory: Any, index: Array, size: int, value: Any
     ) -> None:
+        """Note a write; fault where another thread read or wrote without a barrier between."""
         for at, me, block, lanes in self._places(m, memory, index, size):
             self._conflict(m, line, memory, at, me, block, lanes, "write", "writes what {} wrote")
             self._conflict(m, line, memory, at, me, block, lanes, "read", "writes what {} reads")
@@ -71,6 +73,7 @@ class Shadow:
                 self._same_value(m, line, memory, at, lanes, value, other)
 
     def atomic(self, m: Machine, line: int, memory: Any, index: Array, size: int) -> None:
+        """Note an atomic update; fault where another thread reads or writes without a barrier between."""
         for at, me, block, lanes in self._places(m, memory, index, size):
             self._conflict(m, line, memory, at, me, block, lanes, "write", "updates what {} wrote")
             self._conflict(m, line, memory, at, me, block, lanes, "read", "updates what {} reads")

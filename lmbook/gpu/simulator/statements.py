@@ -15,12 +15,16 @@ from lmbook.gpu.simulator.values import charged, convert
 
 
 class StatementCompiler(FunctionCompiler):
+    """Compiles statements: each becomes a step that the machine runs for all lanes at once."""
+
     def statement(self, node: syntax.Node) -> Step:
+        """Compile one statement to a step."""
         if isinstance(node, syntax.Declare):
             return self.declare(node)
         return getattr(self, "on_" + type(node).__name__.lower())(node)  # type: ignore[no-any-return]
 
     def on_block(self, node: syntax.Block) -> Step:
+        """Statements one after the other, in a scope of their own."""
         if node.scope:
             self.scopes.append({})
         steps = [self.statement(s) for s in node.body]
@@ -36,11 +40,13 @@ class StatementCompiler(FunctionCompiler):
         return steps[0] if len(steps) == 1 else run
 
     def on_evaluate(self, node: syntax.Evaluate) -> Step:
+        """An expression for its effects."""
         return charged(self.expression(node.value, used=False), node.line)
 
     # --- control flow
 
     def on_if(self, node: syntax.If) -> Step:
+        """Both sides, each for the lanes that take it; one side where the test is constant."""
         test = truth(self.value(node.test), node.test.line)
         if test.const is not None:
             chosen = node.yes if test.const else node.no
@@ -74,6 +80,7 @@ class StatementCompiler(FunctionCompiler):
         return step
 
     def on_loop(self, node: syntax.Loop) -> Step:
+        """A loop that goes on until no lane is left in it."""
         self.scopes.append({})
         start = self.loop_part(node.start)
         test = truth(self.value(node.test), node.line) if node.test else None
@@ -118,6 +125,7 @@ class StatementCompiler(FunctionCompiler):
         return run
 
     def loop_part(self, node: syntax.Node | None) -> Step | None:
+        """The start or the step of a loop, None where there is none."""
         if node is None:
             return None
         if isinstance(node, syntax.Block):
@@ -125,9 +133,11 @@ class StatementCompiler(FunctionCompiler):
         return charged(self.expression(node, used=False), node.line)
 
     def on_break(self, node: syntax.Break) -> Step:
+        """Take the lanes out of the loop."""
         return self._leave(0)
 
     def on_continue(self, node: syntax.Continue) -> Step:
+        """Take the lanes out of this turn of the loop."""
         return self._leave(1)
 
     @staticmethod
@@ -139,6 +149,7 @@ class StatementCompiler(FunctionCompiler):
         return run
 
     def on_return(self, node: syntax.Return) -> Step:
+        """Take the lanes out of the function, with its value."""
         result = self.results[-1]
         if (node.value is None) != (result == VOID):
             raise SubsetError(node.line, f"a function of type {result} must return that")

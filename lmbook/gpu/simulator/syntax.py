@@ -20,21 +20,29 @@ class TypeName:
 
 @dataclass
 class Node:
+    """Something of the source, with its line."""
+
     line: int
 
 
 @dataclass
 class Number(Node):
+    """A literal, as it is written."""
+
     text: str
 
 
 @dataclass
 class Name(Node):
+    """A name of anything."""
+
     text: str
 
 
 @dataclass
 class Unary(Node):
+    """`op operand`."""
+
     op: str
     operand: Node
 
@@ -50,6 +58,8 @@ class Step(Node):
 
 @dataclass
 class Binary(Node):
+    """`left op right`."""
+
     op: str
     left: Node
     right: Node
@@ -75,6 +85,8 @@ class Select(Node):
 
 @dataclass
 class Cast(Node):
+    """`(type)value`, or a reinterpretation of its bits."""
+
     type: TypeName
     value: Node
     reinterpret: bool = False
@@ -82,23 +94,31 @@ class Cast(Node):
 
 @dataclass
 class SizeOf(Node):
+    """`sizeof(type)`."""
+
     type: TypeName
 
 
 @dataclass
 class Index(Node):
+    """`base[index]`."""
+
     base: Node
     index: Node
 
 
 @dataclass
 class Member(Node):
+    """`base.field`."""
+
     base: Node
     field: str
 
 
 @dataclass
 class Call(Node):
+    """`name<template>(arguments)`."""
+
     name: str
     arguments: list[Node]
     template: list[Node | TypeName] = field(default_factory=list)
@@ -106,6 +126,8 @@ class Call(Node):
 
 @dataclass
 class Comma(Node):
+    """`first, second`."""
+
     first: Node
     second: Node
 
@@ -115,12 +137,16 @@ class Comma(Node):
 
 @dataclass
 class Block(Node):
+    """Statements, with a scope of their own or in that around them."""
+
     body: list[Node]
     scope: bool = True
 
 
 @dataclass
 class Declare(Node):
+    """A variable or an array, with its first value or elements."""
+
     type: TypeName
     name: str
     dims: list[Node | None]
@@ -132,11 +158,15 @@ class Declare(Node):
 
 @dataclass
 class Evaluate(Node):
+    """An expression as a statement."""
+
     value: Node
 
 
 @dataclass
 class If(Node):
+    """`if (test) yes else no`."""
+
     test: Node
     yes: Node
     no: Node | None
@@ -155,16 +185,22 @@ class Loop(Node):
 
 @dataclass
 class Return(Node):
+    """`return value`."""
+
     value: Node | None
 
 
 @dataclass
 class Break(Node):
+    """`break`."""
+
     pass
 
 
 @dataclass
 class Continue(Node):
+    """`continue`."""
+
     pass
 
 
@@ -173,12 +209,16 @@ class Continue(Node):
 
 @dataclass
 class Parameter:
+    """A parameter of a function."""
+
     type: TypeName
     name: str
 
 
 @dataclass
 class Function:
+    """A function or a kernel."""
+
     line: int
     name: str
     is_kernel: bool

@@ -17,10 +17,12 @@ class Scalar:
 
     @property
     def size(self) -> int:
+        """Bytes of a value."""
         return self.dtype.itemsize
 
     @property
     def floating(self) -> bool:
+        """Whether it is a floating-point type."""
         return self.dtype.kind == "f"
 
     def __str__(self) -> str:
@@ -37,6 +39,7 @@ class Vector:
 
     @property
     def size(self) -> int:
+        """Bytes of a value."""
         return self.of.size * self.lanes
 
     def __str__(self) -> str:
@@ -65,6 +68,7 @@ class Array:
 
     @property
     def size(self) -> int:
+        """Bytes of a value."""
         return self.of.size * int(np.prod(self.dims))
 
     def __str__(self) -> str:

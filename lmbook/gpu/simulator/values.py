@@ -44,9 +44,11 @@ class Place:
         """What is needed to reach it, computed once for reading and writing."""
 
     def get(self, m: Machine, where: Any) -> Any:
+        """The value at a place, one for each lane."""
         raise NotImplementedError(f"{type(self).__name__} has no get method: write one")
 
     def set(self, m: Machine, where: Any, value: Any) -> None:
+        """Write a value to a place, in the lanes at work."""
         raise NotImplementedError(f"{type(self).__name__} has no set method: write one")
 
 
@@ -60,6 +62,7 @@ class Register(Place):
         self.readonly = readonly
 
     def get(self, m: Machine, where: Any) -> Any:
+        """The variable's value; to read it before it has one is a fault."""
         value = m.registers[self.slot]
         if value is None:
             m.fault(
@@ -68,6 +71,7 @@ class Register(Place):
         return value
 
     def set(self, m: Machine, where: Any, value: Any) -> None:
+        """Give the variable a value in the lanes at work."""
         if m.mask is not m.owner[self.slot]:
             value = self._merged(m, value, m.registers[self.slot])
         m.registers[self.slot] = value
@@ -86,6 +90,7 @@ class Register(Place):
         return merge(m, value, old)
 
     def declare(self, m: Machine, value: Any) -> None:
+        """Give the variable its first value, for the lanes at work."""
         m.registers[self.slot] = value
         m.owner[self.slot] = m.mask
 
@@ -99,12 +104,15 @@ class Element(Place):
         self.type, self.address, self.line, self.const = type_, address, line, const
 
     def find(self, m: Machine) -> Any:
+        """The address, found once."""
         return self.address(m)
 
     def get(self, m: Machine, where: Any) -> Any:
+        """Load the element."""
         return load(m, self.line, where, self.type)  # type: ignore[arg-type]
 
     def set(self, m: Machine, where: Any, value: Any) -> None:
+        """Store to the element."""
         store(m, self.line, where, self.type, value)  # type: ignore[arg-type]
 
 
@@ -116,12 +124,15 @@ class Component(Place):
         self.base, self.number, self.type = base, number, base.type.of
 
     def find(self, m: Machine) -> Any:
+        """Where the whole vector is."""
         return self.base.find(m)
 
     def get(self, m: Machine, where: Any) -> Any:
+        """The component's value."""
         return self.base.get(m, where)[self.number]
 
     def set(self, m: Machine, where: Any, value: Any) -> None:
+        """Write the component and leave the others."""
         if isinstance(self.base, Register) and m.registers[self.base.slot] is None:
             m.registers[self.base.slot] = self._blank()
         if isinstance(where, Address) and isinstance(where.memory, list):
@@ -144,12 +155,15 @@ class Bound(Place):
         self.place, self.slot, self.type = place, slot, place.type
 
     def find(self, m: Machine) -> Any:
+        """Where the place is, found once and kept."""
         return m.registers[self.slot]
 
     def get(self, m: Machine, where: Any) -> Any:
+        """The value at the place."""
         return self.place.get(m, where)
 
     def set(self, m: Machine, where: Any, value: Any) -> None:
+        """Write a value to the place."""
         self.place.set(m, where, value)
 
 
@@ -161,6 +175,7 @@ def of_place(place: Place, operations: int = 0, flops: int = 0, pure: bool = Fal
 
 
 def constant(type_: Scalar, value: Any) -> Expr:
+    """An expression that is the same number everywhere."""
     number = type_.dtype.type(value)
     return Expr(type_, lambda m: number, const=number)
 

@@ -13,6 +13,7 @@ class Ellipsoid(Problem):
     id, name, group = 10, "ellipsoid", "conditioned"
 
     def formula(self, x: np.ndarray) -> np.ndarray:
+        """f(x) without f_opt, for points in the last axis of `x`: shape (..., n) to (...)."""
         z = oscillate(turned(x - self.x_opt, self.R))
         return (10 ** (6 * spread(self.dimension)) * z * z).sum(axis=-1)
 
@@ -23,6 +24,7 @@ class Discus(Problem):
     id, name, group = 11, "discus", "conditioned"
 
     def formula(self, x: np.ndarray) -> np.ndarray:
+        """f(x) without f_opt, for points in the last axis of `x`: shape (..., n) to (...)."""
         z = oscillate(turned(x - self.x_opt, self.R))
         return (z * z).sum(axis=-1) + (1e6 - 1) * z[..., 0] ** 2
 
@@ -33,9 +35,11 @@ class BentCigar(Problem):
     id, name, group = 12, "bent cigar", "conditioned"
 
     def setup(self) -> None:
+        """Draw the optimum from a seed of its own."""
         self.x_opt = optimum(self.seed + 1000000, self.dimension)
 
     def formula(self, x: np.ndarray) -> np.ndarray:
+        """f(x) without f_opt, for points in the last axis of `x`: shape (..., n) to (...)."""
         z = turned(asymmetric(turned(x - self.x_opt, self.R), 0.5), self.R)
         return 1e6 * (z * z).sum(axis=-1) - (1e6 - 1) * z[..., 0] ** 2
 
@@ -46,6 +50,7 @@ class SharpRidge(Problem):
     id, name, group = 13, "sharp ridge", "conditioned"
 
     def formula(self, x: np.ndarray) -> np.ndarray:
+        """f(x) without f_opt, for points in the last axis of `x`: shape (..., n) to (...)."""
         z = turned(x - self.x_opt, self.Q, scales(10, self.dimension), self.R)
         return z[..., 0] ** 2 + 100 * np.sqrt((z[..., 1:] ** 2).sum(axis=-1))
 
@@ -56,5 +61,6 @@ class DifferentPowers(Problem):
     id, name, group = 14, "different powers", "conditioned"
 
     def formula(self, x: np.ndarray) -> np.ndarray:
+        """f(x) without f_opt, for points in the last axis of `x`: shape (..., n) to (...)."""
         z = turned(x - self.x_opt, self.R)
         return np.sqrt((np.abs(z) ** (2 + 4 * spread(self.dimension))).sum(axis=-1))

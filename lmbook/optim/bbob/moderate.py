@@ -15,6 +15,7 @@ class AttractiveSector(Problem):
     id, name, group = 6, "attractive sector", "moderate"
 
     def formula(self, x: np.ndarray) -> np.ndarray:
+        """f(x) without f_opt, for points in the last axis of `x`: shape (..., n) to (...)."""
         z = turned(x - self.x_opt, self.Q, scales(10, self.dimension), self.R)
         s = np.where(z * self.x_opt > 0, 100, 1)
         return oscillate(((s * z) ** 2).sum(axis=-1)) ** 0.9
@@ -30,6 +31,7 @@ class StepEllipsoid(Problem):
     id, name, group = 7, "step ellipsoid", "moderate"
 
     def formula(self, x: np.ndarray) -> np.ndarray:
+        """f(x) without f_opt, for points in the last axis of `x`: shape (..., n) to (...)."""
         h = turned(x - self.x_opt, self.Q, scales(10, self.dimension))
         g = np.where(np.abs(h) > 0.5, np.floor(0.5 + h), np.floor(0.5 + 10 * h) / 10)
         z = turned(g, self.R)
@@ -49,9 +51,11 @@ class Rosenbrock(Problem):
     id, name, group = 8, "Rosenbrock", "moderate"
 
     def setup(self) -> None:
+        """Draw the optimum towards the centre by 3/4."""
         self.x_opt = 0.75 * self.x_opt
 
     def formula(self, x: np.ndarray) -> np.ndarray:
+        """f(x) without f_opt, for points in the last axis of `x`: shape (..., n) to (...)."""
         z = max(1, self.dimension**0.5 / 8) * (x - self.x_opt) + 1
         return rosenbrock_terms(z).sum(axis=-1)
 
@@ -62,8 +66,10 @@ class RosenbrockRotated(Problem):
     id, name, group = 9, "Rosenbrock, rotated", "moderate"
 
     def setup(self) -> None:
+        """Find the optimum: the point that Q and the scale take to z = 1."""
         self.scale = max(1, self.dimension**0.5 / 8)
         self.x_opt = self.Q.T @ np.full(self.dimension, 0.5) / self.scale
 
     def formula(self, x: np.ndarray) -> np.ndarray:
+        """f(x) without f_opt, for points in the last axis of `x`: shape (..., n) to (...)."""
         return rosenbrock_terms(self.scale * turned(x, self.Q) + 0.5).sum(axis=-1)

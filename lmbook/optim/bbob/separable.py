@@ -12,6 +12,7 @@ class Sphere(Problem):
     id, name, group = 1, "sphere", "separable"
 
     def formula(self, x: np.ndarray) -> np.ndarray:
+        """f(x) without f_opt, for points in the last axis of `x`: shape (..., n) to (...)."""
         return ((x - self.x_opt) ** 2).sum(axis=-1)
 
 
@@ -21,6 +22,7 @@ class EllipsoidSeparable(Problem):
     id, name, group = 2, "ellipsoid, separable", "separable"
 
     def formula(self, x: np.ndarray) -> np.ndarray:
+        """f(x) without f_opt, for points in the last axis of `x`: shape (..., n) to (...)."""
         z = oscillate(x - self.x_opt)
         return (10 ** (6 * spread(self.dimension)) * z * z).sum(axis=-1)
 
@@ -36,6 +38,7 @@ class RastriginSeparable(Problem):
     id, name, group = 3, "Rastrigin, separable", "separable"
 
     def formula(self, x: np.ndarray) -> np.ndarray:
+        """f(x) without f_opt, for points in the last axis of `x`: shape (..., n) to (...)."""
         z = asymmetric(oscillate(x - self.x_opt), 0.2)
         return rastrigin(scales(10, self.dimension) * z)
 
@@ -50,9 +53,11 @@ class BucheRastrigin(Problem):
     id, name, group, family = 4, "Bueche-Rastrigin", "separable", 3
 
     def setup(self) -> None:
+        """Move every other coordinate of the optimum to the positive side, where it is steep."""
         self.x_opt[::2] = np.abs(self.x_opt[::2])
 
     def formula(self, x: np.ndarray) -> np.ndarray:
+        """f(x) without f_opt, for points in the last axis of `x`: shape (..., n) to (...)."""
         z = oscillate(x - self.x_opt)
         steep = z > 0
         steep[..., 1::2] = False
@@ -69,9 +74,11 @@ class LinearSlope(Problem):
     id, name, group = 5, "linear slope", "separable"
 
     def setup(self) -> None:
+        """Move the optimum to a corner, and take the slopes from its signs."""
         self.x_opt = 5 * np.sign(self.x_opt)
         self.slope = np.sign(self.x_opt) * 10 ** spread(self.dimension)
 
     def formula(self, x: np.ndarray) -> np.ndarray:
+        """f(x) without f_opt, for points in the last axis of `x`: shape (..., n) to (...)."""
         z = np.where(self.x_opt * x < 25, x, self.x_opt)
         return (5 * np.abs(self.slope) - self.slope * z).sum(axis=-1)

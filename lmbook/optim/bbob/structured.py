@@ -14,6 +14,7 @@ class Rastrigin(Problem):
     id, name, group = 15, "Rastrigin", "structured"
 
     def formula(self, x: np.ndarray) -> np.ndarray:
+        """f(x) without f_opt, for points in the last axis of `x`: shape (..., n) to (...)."""
         z = asymmetric(oscillate(turned(x - self.x_opt, self.R)), 0.2)
         return rastrigin(turned(z, self.Q, scales(10, self.dimension), self.R))
 
@@ -27,6 +28,7 @@ class Weierstrass(Problem):
     id, name, group = 16, "Weierstrass", "structured"
 
     def formula(self, x: np.ndarray) -> np.ndarray:
+        """f(x) without f_opt, for points in the last axis of `x`: shape (..., n) to (...)."""
         z = oscillate(turned(x - self.x_opt, self.R))
         z = turned(z, self.Q, scales(0.01, self.dimension), self.R)
         k = np.arange(12)
@@ -45,6 +47,7 @@ class Schaffer(Problem):
     condition = 10.0
 
     def formula(self, x: np.ndarray) -> np.ndarray:
+        """f(x) without f_opt, for points in the last axis of `x`: shape (..., n) to (...)."""
         z = asymmetric(turned(x - self.x_opt, self.R), 0.5)
         z = turned(z, self.Q, scales(self.condition, self.dimension))
         s = z[..., :-1] ** 2 + z[..., 1:] ** 2  # s_i^2
@@ -65,9 +68,11 @@ class GriewankRosenbrock(Problem):
     id, name, group = 19, "Griewank-Rosenbrock", "structured"
 
     def setup(self) -> None:
+        """Find the optimum: the point that Q and the scale take to z = 1."""
         self.scale = max(1, self.dimension**0.5 / 8)
         self.x_opt = self.Q.T @ np.full(self.dimension, 0.5) / self.scale
 
     def formula(self, x: np.ndarray) -> np.ndarray:
+        """f(x) without f_opt, for points in the last axis of `x`: shape (..., n) to (...)."""
         s = rosenbrock_terms(self.scale * turned(x, self.Q) + 0.5)
         return 10 + 10 * (s / 4000 - np.cos(s)).mean(axis=-1)

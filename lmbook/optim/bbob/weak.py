@@ -17,10 +17,12 @@ class Schwefel(Problem):
     id, name, group = 20, "Schwefel", "weak"
 
     def setup(self) -> None:
+        """Draw signs; the optimum is 4.2096874633 / 2 times them."""
         self.signs = np.where(uniform(self.dimension, self.seed) < 0.5, -1.0, 1.0)
         self.x_opt = self.signs * 4.2096874633 / 2
 
     def formula(self, x: np.ndarray) -> np.ndarray:
+        """f(x) without f_opt, for points in the last axis of `x`: shape (..., n) to (...)."""
         u = 2 * self.signs * x
         best = 2 * np.abs(self.x_opt)
         v = u.copy()
@@ -41,6 +43,7 @@ class Gallagher101(Problem):
     width, low = 10.0, -5.0
 
     def setup(self) -> None:
+        """Draw heights, conditions and places of the peaks; the first peak is the optimum."""
         n, m = self.dimension, self.peaks
         self.w = np.concatenate([[10], np.linspace(1.1, 9.1, m - 1)])
         others = 1000 ** np.linspace(0, 2, m - 1)
@@ -55,6 +58,7 @@ class Gallagher101(Problem):
         self.peak = turned(places, self.Q)
 
     def formula(self, x: np.ndarray) -> np.ndarray:
+        """f(x) without f_opt, for points in the last axis of `x`: shape (..., n) to (...)."""
         # sum_j C_ij (z_j - y_ij)^2, multiplied out would cancel; a peak at a time keeps memory small
         z = turned(x, self.Q)
         best = np.full(x.shape[:-1], -np.inf)
@@ -80,6 +84,7 @@ class Katsuura(Problem):
     id, name, group = 23, "Katsuura", "weak"
 
     def formula(self, x: np.ndarray) -> np.ndarray:
+        """f(x) without f_opt, for points in the last axis of `x`: shape (..., n) to (...)."""
         n = self.dimension
         z = turned(x - self.x_opt, self.Q, scales(100, n), self.R)
         powers = 2.0 ** np.arange(1, 33)
@@ -99,10 +104,12 @@ class LunacekBiRastrigin(Problem):
     id, name, group = 24, "Lunacek bi-Rastrigin", "weak"
 
     def setup(self) -> None:
+        """Draw signs; the optimum is 2.5 / 2 times them."""
         self.signs = np.sign(gauss(self.dimension, self.seed))
         self.x_opt = self.signs * 2.5 / 2
 
     def formula(self, x: np.ndarray) -> np.ndarray:
+        """f(x) without f_opt, for points in the last axis of `x`: shape (..., n) to (...)."""
         n = self.dimension
         s = 1 - 1 / (2 * np.sqrt(n + 20) - 8.2)
         mu = -np.sqrt((2.5**2 - 1) / s)
