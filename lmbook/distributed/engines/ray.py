@@ -56,14 +56,14 @@ def launch(
 
     ray = require("ray", "ray", "the backend 'ray'")
     ours = not ray.is_initialized()
-    if ours:
-        ray.init(
-            num_cpus=ranks, include_dashboard=False, log_to_driver=False, logging_level="ERROR"
-        )
     actors: list[Any] = []
     try:
         import sys
 
+        if ours:  # inside: a start that fails leaves processes, too
+            ray.init(
+                num_cpus=ranks, include_dashboard=False, log_to_driver=False, logging_level="ERROR"
+            )
         setting = {
             "env_vars": {"OMP_NUM_THREADS": "1", "PYTHONPATH": ":".join(p for p in sys.path if p)}
         }
