@@ -59,15 +59,15 @@ def launch(
     ray = require("ray", "ray", "the backend 'ray'")
     ours = not ray.is_initialized()
     folder = tempfile.mkdtemp(prefix="lmbook-ray-") if ours else ""
-    if ours:
-        ray.init(
-            num_cpus=ranks, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
-            _temp_dir=folder,
-        )  # fmt: skip
     actors: list[Any] = []
     try:
         import sys
 
+        if ours:  # inside: a start that fails leaves processes, too
+            ray.init(
+                num_cpus=ranks, include_dashboard=False, log_to_driver=False, logging_level="ERROR",
+                _temp_dir=folder,
+            )  # fmt: skip
         setting = {
             "env_vars": {"OMP_NUM_THREADS": "1", "PYTHONPATH": ":".join(p for p in sys.path if p)}
         }
