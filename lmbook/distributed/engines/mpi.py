@@ -143,7 +143,10 @@ def launch(
                 for rank in range(ranks):
                     note = Path(folder) / f"pid-{rank}"
                     if note.exists() and note.read_text() == pid:
-                        raise RankLost(rank, f"mpirun ended with code {status}")
+                        raise RankLost(
+                            rank,
+                            f"by mpirun, which may name one that it ended itself; code {status}",
+                        )
             raise CommError(f"run: {program} ended with code {status}:\n{complaint[-3000:]}")
         return pickle.loads(out.read_bytes())
 
