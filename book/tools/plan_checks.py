@@ -309,7 +309,7 @@ def _runs() -> list[Check]:
 
 
 def kept_work() -> float:
-    """Llama 3's share of time that is kept, with a chosen 30 s for a checkpoint and 5 minutes for a restart."""
+    """Llama 3's share of time that is kept, with 30 s (chosen) a checkpoint and 5 minutes a restart."""
     mtbf = 54 * 86400 / sum(count for count, _ in tables.LLAMA_3_TABLE_5.values())
     return goodput(daly(30, mtbf), 30, 300, mtbf)
 

@@ -48,9 +48,10 @@ page; nothing in it is written by hand but the published figures and the reasons
 
 The planner gets the published layout and predicts the model FLOP utilisation (MFU). Assumed for all rows:
 matrix products reach 0.6 of the accelerator's peak, a message takes 5 µs besides its bytes, and an
-accelerator's share of the network is 25 GB/s up to 2021 and 50 GB/s later. What is assumed for one run stands in its row:
-what a paper does not print of its layout weighs as much as the 0.6. Memory is what the planner counts on the
-fullest accelerator. A reported MFU that is not printed in the paper is computed from what is in brackets.
+accelerator's share of the network is 25 GB/s up to 2021 and 50 GB/s later. What is
+assumed for one run stands in its row: what a paper does not print of its layout weighs as much as the 0.6.
+Memory is what the planner counts on the fullest accelerator. A reported MFU that is not printed in the paper
+is computed from what is in brackets.
 
 | Run | Reported MFU | Model | Miss | Memory | Assumed |
 | --- | --- | --- | --- | --- | --- |
