@@ -1,7 +1,8 @@
 """Training runs that were published, with their layouts and what was measured.
 
-`reported` is the MFU, in 0 to 1; `source` names the bibliography entry and the place. Where a paper does not
-print a part of the layout, `note` says what is assumed.
+`reported` is the MFU, in 0 to 1, and `derived` says from what it was computed, if it is not printed; `source`
+names the bibliography entry and the place. Where a paper does not print a part of the layout, `note` says
+what is assumed.
 """
 
 from dataclasses import dataclass, replace
@@ -39,6 +40,7 @@ class Run:
     reported: float
     source: str
     note: str = ""
+    derived: str = ""
 
     def predict(self) -> Step:
         """What the planner says of the published layout."""
@@ -59,7 +61,7 @@ def sc21() -> list[Run]:
         found.append(
             Run(f"Megatron-LM {billions:g}B", model, cluster, layout, batch,
                 teraflops * 1e12 * useful / cluster.peak, "narayanan2021, Table 1",
-                "microbatch 1 and no interleaving are assumed")
+                "microbatch 1 and no interleaving are assumed", "TFLOP/s")
         )  # fmt: skip
     return found
 
@@ -94,11 +96,12 @@ def runs() -> list[Run]:
         Run("DeepSeek-V3", DEEPSEEK_V3, v3,
             Layout(128, 16, 1, 1, 1, 1, 1, "selective", expert=64, overlap=True), 15360,
             deepseek * DEEPSEEK_V3.flops_per_token() / v3.peak, "deepseek2024, section 3.2, Table 1",
-            "of the FP8 peak; microbatch 1 and a plain 1F1B pipeline in place of DualPipe are assumed"),
+            "of the FP8 peak; microbatch 1 and a plain 1F1B pipeline in place of DualPipe are assumed",
+            "hours"),
         Run("torchtitan, Llama 3.1 8B, 128 GPUs", titan, h100,
             Layout(128, 1, 1, 1, 2, 3, 1, "selective", overlap=True), 256,
             6514 * titan.flops_per_token() / h100.peak, "torchtitan2024, Table 3, compiled",
-            "cards of 500 W, slower than the H100's data sheet"),
+            "cards of 500 W, slower than the H100's data sheet", "tokens a second"),
         Run("INTELLECT-1, one node", INTELLECT_1, Cluster.of("H100", 8),
             Layout(8, 1, 1, 1, 1, 3, 1, "full", overlap=True), 128, 0.433,
             "jaghouar2024, Table 2, without meetings", "layout from the run's configuration file"),
