@@ -101,6 +101,28 @@ def test_a_wait_has_a_limit_and_says_what_lies_there() -> None:
     assert "was stopped waiting for a message of rank" in str(error.value)
 
 
+def test_a_stop_that_meets_a_failing_rank_says_nothing_by_itself(capfd) -> None:
+    def fn(comm):
+        from lmbook.distributed.proc import worker
+
+        told = worker.rank_error
+
+        def slowly(*args):  # the stop comes while the rank tells of its own failure
+            time.sleep(0.7)
+            return told(*args)
+
+        comm.barrier()
+        if comm.rank == 0:
+            time.sleep(0.2)
+            raise LookupError("first")
+        worker.rank_error = slowly
+        raise LookupError("later")
+
+    with pytest.raises(RankError, match="first"):
+        run(fn, 3, backend="proc")
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_hang_shows_all_waits_whoever_ends_first() -> None:
     def fn(comm):
         comm.barrier()

@@ -10,6 +10,7 @@ import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 from types import CodeType, FrameType
 from typing import Any
 
@@ -112,6 +113,8 @@ def main(control: int, rank: int, size: int, fds: dict[int, int]) -> None:
         )
         line.send("stopped", f"{doing}in {stopped}" if begun else "before its function began")
     except BaseException as error:
+        with suppress(Stopped):  # a stop that comes while this rank fails by itself changes nothing
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
         line.send("error", rank_error(rank, error).text)
     os._exit(0)
 
