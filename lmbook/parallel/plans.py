@@ -64,8 +64,8 @@ def gpt_plan(n_head: int, sequence_parallel: bool = False, gather_again: bool = 
     The output layer shares the embedding's rows, so logits stay divided: use
     `vocab_parallel_cross_entropy`. Each block takes 4 all-reduces of (N, T, E), two forwards, two backwards;
     under sequence parallelism these are 8 halves, and 10 with `gather_again`, which keeps the inputs of the
-    blocks' column-parallel layers divided as well. Dropout draws alike where ranks have the same, apart in attention, and in what is divided along
-    the sequence.
+    blocks' column-parallel layers divided as well. Dropout draws alike where ranks have the same, apart in
+    attention, and in what is divided along the sequence.
     """
     sp, again = sequence_parallel, gather_again
 

@@ -97,8 +97,8 @@ def _gathered_linear(x, weight, bias, *, comm):  # type: ignore[no-untyped-def]
 class ColumnParallelLinear(_Divided):
     """y_r = x W_r^T + b_r: rank r has some of the outputs. The layer's whole weights come from `linear`.
 
-    x is whole on every rank, or divided along the sequence if `sequence_parallel`. Then the gathered x is kept
-    for the backward pass, or with `gather_again` only this rank's share. The output stays divided
+    x is whole on every rank, or divided along the sequence if `sequence_parallel`. Then the gathered x is
+    kept for the backward pass, or with `gather_again` only this rank's share. The output stays divided
     unless `gather_output`. `parts` says which outputs each rank has; ranks that have the same ones add their
     gradients.
     """

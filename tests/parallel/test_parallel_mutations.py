@@ -113,7 +113,7 @@ def zeros() -> None:
     test_sharded.test_zero_3_has_the_bits_of_data_parallel(F64, 3, "linear")
 
 
-def again_gathered():
+def again_gathered() -> None:
     test_tensor_parallel.test_gathering_again_changes_no_bit(2, 4, np.float64, True)
 
 
