@@ -22,10 +22,12 @@ from lmbook.parallel.tensor_parallel import (
 Make = Callable[[Any, Communicator], Module | None]
 
 
-def _column(sp: bool, parts: Callable[[Any, int], Parts] | None = None) -> Make:
+def _column(
+    sp: bool, parts: Callable[[Any, int], Parts] | None = None, again: bool = False
+) -> Make:
     """Column-parallel; `parts` says the rows of a layer for a number of ranks."""
     return lambda m, c: ColumnParallelLinear(
-        m, c, parts(m, c.size) if parts else None, sequence_parallel=sp
+        m, c, parts(m, c.size) if parts else None, sequence_parallel=sp, gather_again=again
     )
 
 
@@ -56,25 +58,26 @@ def _attend_apart(m: Any, c: Communicator) -> None:
         m.attend = apart(m.attend, c.rank)
 
 
-def gpt_plan(n_head: int, sequence_parallel: bool = False) -> Plan:
+def gpt_plan(n_head: int, sequence_parallel: bool = False, gather_again: bool = False) -> Plan:
     """The plan for `lmbook.models.gpt.GPT`: attention by heads, MLP by columns and rows, vocabulary by rows.
 
     The output layer shares the embedding's rows, so logits stay divided: use
-    `vocab_parallel_cross_entropy`. Each block takes 4 all-reduces of (N, T, E), two forwards, two backwards.
-    Dropout draws alike where ranks have the same, apart in attention, and in what is divided along
-    the sequence.
+    `vocab_parallel_cross_entropy`. Each block takes 4 all-reduces of (N, T, E), two forwards, two backwards;
+    under sequence parallelism these are 8 halves, and 10 with `gather_again`, which keeps the inputs of the
+    blocks' column-parallel layers divided as well. Dropout draws alike where ranks have the same, apart in
+    attention, and in what is divided along the sequence.
     """
-    sp = sequence_parallel
+    sp, again = sequence_parallel, gather_again
 
     def by_head(m: Any, ranks: int) -> Parts:
         return heads(3, n_head, m.out_features // 3 // n_head, ranks)
 
     plan: Plan = {
         "wte": VocabParallelEmbedding,
-        "h.*.attn.c_attn": _column(sp, by_head),
+        "h.*.attn.c_attn": _column(sp, by_head, again),
         "h.*.attn.c_proj": _row(sp),
         "h.*.attn": _attend_apart,
-        "h.*.mlp.c_fc": _column(sp),
+        "h.*.mlp.c_fc": _column(sp, again=again),
         "h.*.mlp.c_proj": _row(sp),
     }
     if sp:

@@ -3,7 +3,9 @@
 Column-parallel layers divide the outputs, row-parallel ones the inputs; one after the other they need one
 all-reduce forwards and one backwards. With `sequence_parallel` what lies between such pairs is divided
 along the sequence (axis 1), and each all-reduce becomes an all-gather and a reduce-scatter: the same bytes,
-and activations a p-th of the size. Dropout: see `lmbook.parallel.randomness`.
+and activations a p-th of the size, but for the gathered inputs of column-parallel layers, which are kept
+whole. With `gather_again` they are not: one more all-gather for each pair, in the backward pass, makes them
+anew. Dropout: see `lmbook.parallel.randomness`.
 Sources: Shoeybi et al. 2019; Korthikanti et al. 2022.
 
 Shapes: N batch, T positions, E width, V vocabulary, p ranks.
@@ -15,8 +17,10 @@ import numpy as np
 
 from lmbook import functional as F
 from lmbook.autograd import Tensor, primitive
+from lmbook.autograd.primitives import PRIMITIVES
 from lmbook.autograd.tensor import raw
 from lmbook.backend import ShapeError
+from lmbook.backend.kernels import dense
 from lmbook.distributed import Communicator, blocks
 from lmbook.nn import Embedding, LayerNorm, Linear, Module, Parameter, RMSNorm
 from lmbook.parallel.differentiable import (
@@ -68,10 +72,33 @@ class _Divided(Module):
         setattr(self, name, Parameter(np.take(whole.data, parts[self.comm.rank], axis=dim)))
 
 
+@primitive
+def _gathered_linear(x, weight, bias, *, comm):  # type: ignore[no-untyped-def]
+    """x W^T + b of all ranks' positions (axis 1), keeping my share of x and gathering it again for dW.
+
+    The bits of `gather_sum` and then `linear`; the backward pass sends one more all-gather.
+    """
+    whole, pull_share = PRIMITIVES["gather_sum"](x, comm=comm, dim=1)
+    shape = whole.shape
+    y = dense.linear(whole.reshape(-1, shape[-1]), weight, bias)
+
+    def pull(g, needs):  # type: ignore[no-untyped-def]
+        flat, share, rows = g.reshape(-1, g.shape[-1]), None, None
+        if needs[0]:
+            (share,) = pull_share(dense.product(flat, weight).reshape(shape), (True,))
+        if needs[1]:
+            again = np.concatenate(comm.all_gather(x), axis=1)
+            rows = dense.product(flat.T, again.reshape(-1, shape[-1]))
+        return share, rows, flat.sum(axis=0) if needs[2] else None
+
+    return y.reshape(*shape[:-1], weight.shape[0]), pull
+
+
 class ColumnParallelLinear(_Divided):
     """y_r = x W_r^T + b_r: rank r has some of the outputs. The layer's whole weights come from `linear`.
 
-    x is whole on every rank, or divided along the sequence if `sequence_parallel`. The output stays divided
+    x is whole on every rank, or divided along the sequence if `sequence_parallel`. Then the gathered x is
+    kept for the backward pass, or with `gather_again` only this rank's share. The output stays divided
     unless `gather_output`. `parts` says which outputs each rank has; ranks that have the same ones add their
     gradients.
     """
@@ -85,10 +112,17 @@ class ColumnParallelLinear(_Divided):
         parts: Parts | None = None,
         gather_output: bool = False,
         sequence_parallel: bool = False,
+        gather_again: bool = False,
     ) -> None:
         super().__init__(comm)
+        if gather_again and not sequence_parallel:
+            raise ValueError(
+                "ColumnParallelLinear: gather_again needs sequence_parallel=True; without it every rank has "
+                "the whole input, and nothing is gathered"
+            )
         parts = even(linear.out_features, comm.size) if parts is None else parts
         self.gather_output, self.sequence_parallel = gather_output, sequence_parallel
+        self.gather_again = gather_again
         same = [r for r in range(comm.size) if np.array_equal(parts[r], parts[comm.rank])]
         self.shared = comm.group(same) if len(same) > 1 and len(parts[comm.rank]) else None
         self._divide("weight", linear.weight, 0, parts)
@@ -99,12 +133,16 @@ class ColumnParallelLinear(_Divided):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, T, in) -> (N, T, out / p)."""
-        x = gather_sum(x, self.comm, 1) if self.sequence_parallel else copy_to(x, self.comm)
+        if not self.gather_again:
+            x = gather_sum(x, self.comm, 1) if self.sequence_parallel else copy_to(x, self.comm)
         weight, bias = self.weight, self.bias
         if self.shared is not None:
             weight = copy_to(weight, self.shared)
             bias = None if bias is None else copy_to(bias, self.shared)
-        y = F.linear(x, weight, bias)
+        if self.gather_again:
+            y = _gathered_linear(x, weight, bias, comm=self.comm)
+        else:
+            y = F.linear(x, weight, bias)
         return gather_from(y, self.comm, -1) if self.gather_output else y
 
 

@@ -62,8 +62,9 @@ def pipeline(
     """Draw a `lmbook.parallel.Timeline`, or the log of a real pipeline on the simulator's clock.
 
     Forward, backward and weight actions have a colour each, further chunks of a rank a paler one; the number
-    is the microbatch's. What is left grey is idle time. Times are divided by `unit`; `end` is
-    where the axis ends, so that several diagrams can be compared, or one step of many be seen.
+    is the microbatch's, left out where a box is too narrow for it. What is left grey is idle time. Times are
+    divided by `unit`; `end` is where the axis ends, so that several diagrams can be compared, or one step of
+    many be seen.
     """
     drawn = boxes(source)
     if not drawn:
@@ -94,7 +95,7 @@ def pipeline(
         points = 0.85 * inches * 72 * width / end  # the width of the box on paper
         name = str(b.microbatch)
         size = min(12.0, points / (0.75 * len(name)))
-        if size >= 6.5:
+        if size >= 8.5:  # a smaller number cannot be read
             ax.text(start + width / 2, b.rank, name, ha="center", va="center_baseline",
                     fontsize=size, color=ink_on(colour))  # fmt: skip
     ax.set(xlim=(0, end), ylim=(stages - 0.5, -0.5), xlabel=xlabel, title=title)

@@ -113,6 +113,10 @@ def zeros() -> None:
     test_sharded.test_zero_3_has_the_bits_of_data_parallel(F64, 3, "linear")
 
 
+def again_gathered() -> None:
+    test_tensor_parallel.test_gathering_again_changes_no_bit(2, 4, np.float64, True)
+
+
 def tensors() -> None:
     for sp in (False, True):
         test_tensor_parallel.test_the_gpt_has_the_gradients_and_the_weights_of_one_process(
@@ -249,6 +253,7 @@ MUTATIONS = [
     (tensors, tensor_parallel.SequenceParallelLayerNorm, "forward", "copy_to(p, self.comm)", "p"),
     (tensors, tensor_parallel.VocabParallelEmbedding, "forward", "* inside", "* (inside | True)"),
     (tensors, tensor_parallel.ColumnParallelLinear, "forward", "copy_to(x, self.comm)", "x"),
+    (again_gathered, tensor_parallel, "_gathered_linear", "all_gather(x)", "all_gather(2 * x)"),
     (tensors, differentiable, "reduce_scatter", "_reduce_scatter(x", "_scatter_to(x"),
     (pipelines, pipeline.Pipeline, "step", "group.all_reduce(p.grad.data)", "p.grad.data"),
     (pipelines, pipeline._Run, "weights", "self.later.pop(a.microbatch).backward_weight()", "pass"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -133,6 +136,71 @@ def test_a_block_takes_four_all_reduces_and_sequence_parallelism_no_byte_more(mo
             assert more - few - start == 4 * cost("all_reduce", "ring", ranks, n).bytes + extra
 
 
+def gathered(comm, again, dtype, width=4, bias=True):
+    """A GPT under sequence parallelism: loss and gradients of this rank, bit by bit."""
+    model = GPT(GPTConfig(13, 6, 2, width, 8, bias=bias)).to(dtype)
+    parallelize_module(model, comm, gpt_plan(width, True, again))
+    x, y = tokens(0)
+    loss = vocab_parallel_cross_entropy(model(x), y, comm)
+    loss.backward()
+    return loss.item(), {n: p.grad.data.copy() for n, p in model.named_parameters()}
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("ranks", "width"), [(2, 4), (4, 4)])  # 6 positions: even and uneven
+def test_gathering_again_changes_no_bit(ranks, width, dtype, bias) -> None:
+    kept, again = (run(gathered, ranks, how, dtype, width, bias) for how in (False, True))
+    for (loss, grads), (other, theirs) in zip(kept, again, strict=True):
+        assert loss == other and grads.keys() == theirs.keys()
+        for key, value in grads.items():
+            np.testing.assert_array_equal(theirs[key], value, err_msg=key)
+
+
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_gathering_again_takes_ten_halves_of_an_all_reduce_in_place_of_eight(ranks) -> None:
+    def fn(comm, layers, again):
+        model = GPT(GPTConfig(13, 6, layers, 6, 12)).double()
+        parallelize_module(model, comm, gpt_plan(6, True, again))
+        x, y = tokens(0)
+        vocab_parallel_cross_entropy(model(x), y, comm).backward()
+
+    half = cost("all_reduce", "ring", ranks, 3 * 6 * 12 * 8).bytes // 2
+    for layers in (1, 2):
+        kept, again = (run(fn, ranks, layers, how).log.total_bytes for how in (False, True))
+        assert again - kept == 2 * layers * half
+
+
+def kept_by_a_block(comm, again, width=64, length=96):
+    """Bytes that a rank's graph of one block holds between the two passes, in activations (N, T, E)."""
+    model = GPT(GPTConfig(16, length, 1, 4, width))
+    parallelize_module(model, comm, gpt_plan(4, True, again))
+    x = np.random.default_rng(0).normal(size=(4, length // comm.size, width)).astype(np.float32)
+    model.h[0](Tensor(x))  # what is loaded and compiled once does not count
+    gc.collect()
+    comm.barrier()
+    before = tracemalloc.get_traced_memory()[0]
+    comm.barrier()
+    y = model.h[0](Tensor(x))
+    comm.barrier()
+    found = tracemalloc.get_traced_memory()[0] - before
+    comm.barrier()
+    assert y.requires_grad
+    return found / comm.size / (4 * 4 * length * width)
+
+
+def test_gathering_again_keeps_a_share_of_two_inputs() -> None:
+    """Without: 2 + c / p activations, two inputs stay whole. With: (2 + c) / p, as the formula says."""
+    total = []
+    for ranks in (2, 4):
+        tracemalloc.start()
+        kept, again = (run(kept_by_a_block, ranks, how)[0] for how in (False, True))
+        tracemalloc.stop()
+        assert kept - again == pytest.approx(2 - 2 / ranks, abs=0.1)
+        total.append(ranks * again)
+    assert total[0] == pytest.approx(total[1], rel=0.06)
+
+
 def test_layers_by_themselves() -> None:
     def fn(comm):
         backend.manual_seed(5)
@@ -234,6 +302,9 @@ def test_errors() -> None:
         "2 rows for 3 ranks; every rank": lambda c: VocabParallelEmbedding(nn.Embedding(2, 2), c),
         r"logits \(4, 2\) need targets of shape \(4,\), got \(3,\)": lambda c: (
             vocab_parallel_cross_entropy(Tensor(np.ones((4, 2))), Tensor(np.zeros(3, int)), c)
+        ),
+        "gather_again needs sequence_parallel=True": lambda c: ColumnParallelLinear(
+            nn.Linear(2, 3), c, gather_again=True
         ),
         r"\[1, 1, 3\] rows to send": lambda c: d.all_to_all(
             Tensor(np.ones((4, 2))), c, [1, 1, 3], [1, 1, 3]

@@ -41,6 +41,9 @@ def test_weights_chunks_and_many_microbatches() -> None:
     ax = viz.pipeline(simulate(interleaved(2, 4, 2)), legend=False, end=30.0)
     assert len(drawn(ax, viz.BLUE)) == 8  # the first chunk; the second is paler
     assert ax.get_legend() is None and ax.get_xlim() == (0, 30)
+    ax = viz.pipeline(simulate(interleaved(4, 8, 2), 1.0, 2.0), end=33)
+    assert min(t.get_fontsize() for t in ax.texts) >= 8.5  # half a unit is too narrow for a number
+    assert 0 < len(ax.texts) < 2 * 4 * 8 * 2
     ax = viz.pipeline(simulate(gpipe(2, 3)), end=4.5)  # nothing is drawn beyond
     assert len(ax.texts) == 7 and max(t.get_position()[0] for t in ax.texts) < 6
     ax = viz.pipeline(simulate(one_f_one_b(2, 200)))

@@ -47,7 +47,8 @@ def rows(rng, ranks, inner, outer):  # type: ignore[no-untyped-def]
 
 
 @row.test(
-    "forwards", "When is the bias added, and how often? Which collective leaves a sum on all ranks?"
+    "forwards",
+    "Is the bias added before the sum, on every rank? Which collective leaves a sum on all ranks?",
 )
 def row_forwards(ns, rng):  # type: ignore[no-untyped-def]
     for ranks, inner, outer in SIZES:
@@ -218,7 +219,11 @@ def simulated(ns, p, m):  # type: ignore[no-untyped-def]
         expect_that(False, f"{p} stages, {m} microbatches: nobody can go on: {error}")
 
 
-@order.test("it runs", "Can stage 0 do a backward pass before the last stage has begun?")
+@order.test(
+    "it runs",
+    "Can stage 0 do a backward pass before the last stage has begun? And there may be fewer microbatches "
+    "than stages.",
+)
 def runs(ns, rng):  # type: ignore[no-untyped-def]
     for p, m in PIPELINES:
         simulated(ns, p, m)

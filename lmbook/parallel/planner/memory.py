@@ -24,7 +24,8 @@ def activation_bytes(
 ) -> float:
     """Bytes that one layer keeps of a microbatch of b sequences for its backward pass, at 2 bytes a number.
 
-    GPT: s b h (10 + 24 / t + 5 a s / (h t)); with sequence parallelism s b h (34 + 5 a s / h) / t. The 10
+    GPT: s b h (10 + 24 / t + 5 a s / (h t)); with sequence parallelism s b h (34 + 5 a s / h) / t,
+    if inputs of divided matrices are gathered again in the backward pass (else 4 s b h stay whole). The 10
     are two norms, two inputs of matrices, and the bytes of two dropout masks, which Llama has not; the 24 are
     queries, keys, values and the input of the output matrix, 8 of width a d, and 4 of the MLP's width
     (6 with a gate). A mixture keeps the inputs of `top_k` experts and the inside of all that serve.
