@@ -56,7 +56,8 @@ def one_rank(ns, rng):  # type: ignore[no-untyped-def]
 
 
 @averaging.hidden(
-    "several ranks get the mean", "How often is the sum divided by the number of ranks?"
+    "several ranks get the mean",
+    "Is yours half of it, with two ranks? Then the sum is divided once too often.",
 )
 def several_ranks(ns, rng):  # type: ignore[no-untyped-def]
     for ranks in (2, 3, 5):
@@ -132,7 +133,10 @@ def expect_steps(told: Results, k: int) -> None:
             expect(mean, want, of=f"the mean on rank {rank} in step {step}")
 
 
-@feeding.test("one step of two ranks", "What is not sent stays, on the rank that did not send it.")
+@feeding.test(
+    "one step of two ranks",
+    "What is not sent stays, on the rank that did not send it. And a place that both send?",
+)
 def one_step(ns, rng):  # type: ignore[no-untyped-def]
     expect_steps(exchanged(ns, 2, 6, 2, 1, 1), 2)
 
