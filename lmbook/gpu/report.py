@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from lmbook.gpu.devices import Device, Occupancy, device, occupancy
 from lmbook.gpu.simulator.counters import Counts, ratio
 from lmbook.gpu.simulator.launch import Traffic
 from lmbook.gpu.simulator.machine import Triple
+from lmbook.gpu.simulator.requests import Request
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,14 @@ class Report:
     def __init__(
         self, kernel: str, source: list[str], grid: Triple, block: Triple, lines: list[Counts],
         traffic: list[Traffic], shared_bytes: int, writers: dict[str, Any] | None = None,
+        requests: Sequence[Request] = (),
     ) -> None:  # fmt: skip
         self.kernel, self.source, self.grid, self.block = kernel, source, grid, block
         self.lines, self.traffic, self.shared_bytes = lines, traffic, shared_bytes
         self.writers = (
             writers or {}
         )  # lines that wrote each number of each argument, with races=True
+        self.requests = list(requests)  # of one warp, with watch=(block, warp)
         self.threads = math.prod(block)
         self.blocks = math.prod(grid)
         self.total = Counts()
