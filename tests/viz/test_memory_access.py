@@ -6,7 +6,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from lmbook import gpu, viz
-from lmbook.gpu.kernels import copy, copy_strided, transpose
+from lmbook.gpu.kernels import LADDER, copy, copy_strided, transpose
 from lmbook.gpu.simulator import traffic
 from lmbook.gpu.simulator.masks import Mask
 from lmbook.viz.memory_access import wavefronts
@@ -165,3 +165,25 @@ def test_occupancy_fills_the_slots():
     assert sum(p.get_facecolor()[3] == 1 for p in left.patches) == 21
     with pytest.raises(gpu.LaunchError, match="1 to 1024 threads"):
         viz.occupancy("T4", 2048)
+
+
+def test_a_kernel_s_source_is_shown(capsys):
+    viz.show_kernel(transpose, "transpose3_padded")
+    shown = capsys.readouterr().out
+    assert shown.startswith("// 3. One spare column") and shown in transpose.source + "\n"
+    assert shown.count("{") == shown.count("}") == 1 and "transpose4" not in shown
+    for rung in LADDER:
+        for name in rung.kernels:
+            viz.show_kernel(rung, name)
+            shown = capsys.readouterr().out.rstrip("\n")
+            assert shown in rung.source and shown.count("{") == shown.count("}") > 0
+            assert sum("__global__" in line for line in shown.split("\n")) == 1
+    with pytest.raises(ValueError, match="no kernel transpose9"):
+        viz.show_kernel(transpose, "transpose9")
+
+
+def test_a_short_listing_has_the_lines_that_did_something():
+    (report,) = transpose.run("transpose3_padded", np.zeros((40, 33), np.float32)).reports
+    rows = report.listing(80).split("\n")
+    assert len(rows) == 1 + 6 and max(map(len, rows)) == 80
+    assert any("__syncthreads();" in row for row in rows) and rows[2].endswith("\u2026")
