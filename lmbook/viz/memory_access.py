@@ -67,7 +67,6 @@ def _left_out(ax: Axes, row: int, middle: float, text: str) -> None:
 
 def _room(ax: Axes, cells: float) -> float:
     """Inches that one of `cells` has across the axes."""
-    ax.figure.canvas.draw()
     return ax.get_window_extent().width / ax.figure.dpi / cells
 
 
@@ -168,12 +167,12 @@ def banks(
             _left_out(ax, row, BANKS / 2, "more")
             continue
         for word in range(line * BANKS, (line + 1) * BANKS):
-            colour = FAINT
+            colour: Any = FAINT
             if word in turn:
                 colour = SEQUENTIAL(turn[word] / max(passes - 1, 1) if passes > 1 else 0.45)[:3]
             label = owners.get(word, "") if legible else ""
             _cell(ax, word % BANKS + 0.06, row, 0.88, colour, label)
-    ax.set_xticks(np.arange(0, BANKS, 8) + 0.5, range(0, BANKS, 8), fontsize=11)
+    ax.set_xticks(np.arange(0, BANKS, 8) + 0.5, [str(b) for b in range(0, BANKS, 8)], fontsize=11)
     _dress(ax)
     ax.set_xlabel("bank", fontsize=12)
     named = [r for r, s in enumerate(shown) if s is not None and (len(shown) <= 4 or r % 8 == 0)]
@@ -199,7 +198,7 @@ def lanes(requests: Sequence[Request], *, most: int = 24, ax: Axes | None = None
         [r + 0.4 for r in range(len(shown))],
         [f"{'store' if q.store else 'load'} {q.name}, line {q.line}" for q in shown], fontsize=11,
     )  # fmt: skip
-    ax.set_xticks(np.arange(0, 32, 8) + 0.5, range(0, 32, 8), fontsize=11)
+    ax.set_xticks(np.arange(0, 32, 8) + 0.5, [str(k) for k in range(0, 32, 8)], fontsize=11)
     _dress(ax)
     ax.set_xlabel("lane", fontsize=12)
     return ax

@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from lmbook.gpu import Device, device
 from lmbook.gpu import occupancy as count
 from lmbook.viz.canvas import bare
-from lmbook.viz.colours import BLUE, FAINT, GREEN, INK, ORANGE
+from lmbook.viz.colours import BLUE, FAINT, GREEN, INK, ORANGE, VIOLET
 from lmbook.viz.styling import WIDTH
 
 ACROSS = 16
@@ -21,7 +21,7 @@ def occupancy(
 ) -> tuple[Axes, Axes]:
     """Warp slots of one multiprocessor, filled by blocks, and the blocks that each resource allows.
 
-    `registers` a thread and `shared` bytes a block are what `Kernel.compile` reports. Two colours tell
+    `registers` a thread and `shared` bytes a block are what `Kernel.compile` reports. Colours tell
     neighbouring blocks apart; the scarcest resource is orange.
     """
     d = device(name)
@@ -34,7 +34,7 @@ def occupancy(
     down = -(-slots // ACROSS)
     for k in range(slots):
         block = k // each
-        colour = (BLUE, GREEN)[block % 2] if block < found.blocks else FAINT
+        colour = (BLUE, GREEN, VIOLET)[block % 3] if block < found.blocks else FAINT
         left.add_patch(
             Rectangle((k % ACROSS + 0.06, k // ACROSS + 0.06), 0.88, 0.88, color=colour, lw=0)
         )
