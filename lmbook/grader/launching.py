@@ -22,7 +22,12 @@ def kernel(source: Any, name: str) -> gpu.Kernel:
 
 
 def launched(
-    k: gpu.Kernel, grid: Any, block: Any, args: Sequence[Any], races: bool = True, shared_mem: int = 0
+    k: gpu.Kernel,
+    grid: Any,
+    block: Any,
+    args: Sequence[Any],
+    races: bool = True,
+    shared_mem: int = 0,
 ) -> gpu.Report:
     """Run in the simulator with all checks; faults, races and wrong signatures fail the answer."""
     try:

@@ -76,7 +76,9 @@ def smoothed(ns, x):  # type: ignore[no-untyped-def]
     y = np.zeros_like(x)
     report = launched(kernel(ns.smooth, "smooth"), -(-rows // 4), 128, (x, y, rows, n))
     e = np.exp(x.astype(np.float64) - x.max(axis=1, keepdims=True))
-    expect(y, e / e.sum(axis=1, keepdims=True), of=f"y for {rows} rows of {n}", atol=1e-6, rtol=1e-4)
+    expect(
+        y, e / e.sum(axis=1, keepdims=True), of=f"y for {rows} rows of {n}", atol=1e-6, rtol=1e-4
+    )
     return report.total
 
 
@@ -136,9 +138,7 @@ def of_divergent(ns, rng):  # type: ignore[no-untyped-def]
 
 @counts.test("the banks", "Write down the banks of lanes 0 to 8.")
 def of_passes(ns, rng):  # type: ignore[no-untyped-def]
-    loads = [
-        q for q in tree("reduce2_strided", 256).requests if "+=" in q.text and not q.store
-    ]
+    loads = [q for q in tree("reduce2_strided", 256).requests if "+=" in q.text and not q.store]
     words = np.unique(loads[2].index)  # round 2: d = 2
     got = number(ns.passes, "`passes`")
     expect_that(got == np.bincount(words % 32).max(), "passes is not right")
