@@ -22,10 +22,17 @@ def kernel(source: Any, name: str) -> gpu.Kernel:
 
 
 def launched(
-    k: gpu.Kernel, grid: Any, block: Any, args: Sequence[Any], races: bool = True
+    k: gpu.Kernel,
+    grid: Any,
+    block: Any,
+    args: Sequence[Any],
+    races: bool = True,
+    shared_mem: int = 0,
 ) -> gpu.Report:
     """Run in the simulator with all checks; faults, races and wrong signatures fail the answer."""
     try:
-        return k.simulate(grid, block, args, races=races, max_iterations=10_000)
+        return k.simulate(
+            grid, block, args, shared_mem=shared_mem, races=races, max_iterations=10_000
+        )
     except (gpu.KernelFault, gpu.LaunchError, gpu.SubsetError, TypeError, ValueError) as error:
         raise CheckFailed(str(error)) from None

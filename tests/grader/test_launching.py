@@ -57,3 +57,14 @@ def test_another_signature_fails_the_answer():
         launched(k, 1, 64, (np.zeros(40),))
     with pytest.raises(CheckFailed, match="1024"):
         launched(k, 1, 2048, (np.zeros(40, np.float32),))
+
+
+def test_shared_memory_is_handed_on():
+    body = "extern __shared__ float s[]; s[threadIdx.x] = 2.0f; y[threadIdx.x] = s[threadIdx.x]; }"
+    y = np.zeros(40, np.float32)
+    launched(kernel(f"{HEAD} {body}", "k"), 1, 40, (y, 40), shared_mem=160)
+    assert (y == 2).all()
+    with pytest.raises(CheckFailed, match=r"out of bounds|but s has|beyond"):
+        launched(kernel(f"{HEAD} {body}", "k"), 1, 40, (y, 40), shared_mem=4)
+    with pytest.raises(CheckFailed, match="declares no extern __shared__"):
+        launched(kernel(HEAD + " y[0] = 1.0f; }", "k"), 1, 1, (y, 40), shared_mem=4)

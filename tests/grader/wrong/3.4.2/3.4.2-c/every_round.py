@@ -1,0 +1,3 @@
+shuffles = 84
+divergent = 11
+passes = 4

@@ -1,0 +1,3 @@
+shuffles = 144
+divergent = 6
+passes = 4

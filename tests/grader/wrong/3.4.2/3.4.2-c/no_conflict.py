@@ -1,0 +1,3 @@
+shuffles = 84
+divergent = 6
+passes = 1

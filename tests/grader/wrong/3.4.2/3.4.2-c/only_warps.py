@@ -1,0 +1,3 @@
+shuffles = 80
+divergent = 6
+passes = 4

@@ -1,0 +1,3 @@
+shuffles = 84
+divergent = 5
+passes = 4
