@@ -22,7 +22,10 @@ from lmbook.viz.colours import (
 )
 from lmbook.viz.explorer import explore
 from lmbook.viz.graphs import graph
+from lmbook.viz.kernels import show_kernel
 from lmbook.viz.maps import attention, heatmap, images
+from lmbook.viz.memory_access import banks, lanes, sectors
+from lmbook.viz.multiprocessor import occupancy
 from lmbook.viz.networks import network
 from lmbook.viz.runs import history, reliability
 from lmbook.viz.source import show_source
@@ -34,7 +37,8 @@ from lmbook.viz.trees import tree
 
 __all__ = [
     "BLUE", "DIVERGING", "FAINT", "GREEN", "INK", "ORANGE", "PALETTE", "PINK", "RED", "SEQUENTIAL",
-    "VIOLET", "WIDTH", "attention", "bars", "contrast", "curves", "explore", "figsize", "graph",
-    "heatmap", "histograms", "history", "images", "ink_on", "network", "reliability", "show_source",
-    "style", "surface", "text", "timeline", "tree",
+    "VIOLET", "WIDTH", "attention", "banks", "bars", "contrast", "curves", "explore", "figsize",
+    "graph", "heatmap", "histograms", "history", "images", "ink_on", "lanes", "network",
+    "occupancy", "reliability", "sectors", "show_kernel", "show_source", "style", "surface", "text",
+    "timeline", "tree",
 ]  # fmt: skip
