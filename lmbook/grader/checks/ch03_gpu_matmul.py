@@ -36,13 +36,14 @@ def without_conflicts(t):  # type: ignore[no-untyped-def]
 
 
 # 3.4.4-a
-layer = Exercise(
-    "3.4.4-a", title="A linear layer", kind="implement", points=3, needs=["linear"]
-)
+layer = Exercise("3.4.4-a", title="A linear layer", kind="implement", points=3, needs=["linear"])
 
 
 def applied(ns, rng, rows, outs, ins):  # type: ignore[no-untyped-def]
-    x, w = rng.standard_normal((rows, ins), np.float32), rng.standard_normal((outs, ins), np.float32)
+    x, w = (
+        rng.standard_normal((rows, ins), np.float32),
+        rng.standard_normal((outs, ins), np.float32),
+    )
     y = np.zeros((rows, outs), np.float32)
     grid = (-(-outs // 32), -(-rows // 32))
     args = (x, w, y, rows, outs, ins)
@@ -178,7 +179,9 @@ def by_fours(ns, rng, m, n, k):  # type: ignore[no-untyped-def]
     return report.total
 
 
-@column.test("one tile", "256 threads fill a tile of 1024: each loads four numbers of A, four of B.")
+@column.test(
+    "one tile", "256 threads fill a tile of 1024: each loads four numbers of A, four of B."
+)
 def one(ns, rng):  # type: ignore[no-untyped-def]
     by_fours(ns, rng, 32, 32, 32)
 
@@ -196,7 +199,9 @@ def moved(ns, rng):  # type: ignore[no-untyped-def]
     tiled(t, WHOLE)
 
 
-@column.hidden("shared memory", "A thread's four results have the column in common, so one number of B.")
+@column.hidden(
+    "shared memory", "A thread's four results have the column in common, so one number of B."
+)
 def shared(ns, rng):  # type: ignore[no-untyped-def]
     t = by_fours(ns, rng, *WHOLE)
     without_conflicts(t)
