@@ -1,0 +1,3 @@
+sectors = 2.5
+bytes_each = 0.046875
+passes = 2

@@ -1,0 +1,3 @@
+sectors = 2
+bytes_each = 0.09375
+passes = 2
