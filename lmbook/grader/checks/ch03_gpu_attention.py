@@ -234,4 +234,3 @@ ordering(
     },
     hint="First the derivative of a weight, then the chain rule, then the two parts of its sum.",
 )
-
