@@ -56,7 +56,7 @@ def compute(op: tuple[str, ...], x: list[Any]) -> Any:
     if name in ("shl", "shr"):
         return (np.left_shift if name == "shl" else np.right_shift)(x[0], x[1].astype(x[0].dtype))
     if name == "bfi":
-        return _inserted(*x, code)
+        return _inserted(x, code)
     if name in _TWO:
         return _TWO[name](x[0], x[1])
     if name in _ONE:
@@ -64,8 +64,9 @@ def compute(op: tuple[str, ...], x: list[Any]) -> Any:
     raise NotImplementedError(f"the PTX runner does not know {'.'.join(op)}")
 
 
-def _inserted(field: Any, base: Any, position: Any, length: Any, code: str) -> Any:
+def _inserted(x: list[Any], code: str) -> Any:
     """`base` with the low `length` bits of `field` put in at `position` (PTX ISA, 'bfi')."""
+    field, base, position, length = x
     bits = 8 * np.dtype(code).itemsize
     one = np.uint64(1)
     low, count = (as_type(v, "u4").astype("u8") & np.uint64(255) for v in (position, length))
