@@ -15,6 +15,7 @@ from agreement import SAME, plans, typed
 
 from lmbook import gpu
 from lmbook.gpu import nvrtc, ptx
+from lmbook.gpu.ptx.arithmetic import compute
 from lmbook.gpu.simulator.launch import triple
 
 pytestmark = [
@@ -95,6 +96,26 @@ def test_divergence_meets_again() -> None:
     two = ptx.run(kernel.compile("sm_80").ptx, "k", (1, 1, 1), (64, 1, 1), [a, results[1]])
     assert (results[0] == results[1]).all()
     assert one.total.atomics == two.total.atomics and one.total.store_bytes == two.total.store_bytes
+
+
+def test_bit_fields_are_inserted() -> None:
+    """The compiler writes (a & ~31 | k) * 64 as one `bfi`, and the addresses must come out right."""
+    source = """extern "C" __global__ void k(const int* a, int* out) {
+  int i = blockIdx.x * blockDim.x + threadIdx.x, lane = threadIdx.x % 32;
+  for (int c = 0; c < 4; ++c) out[i * 4 + c] = a[(i - lane + c) * 8 + lane % 8];
+}"""
+    kernel = gpu.Kernel(source, "k")
+    a = np.arange(64 * 8, dtype=np.int32)
+    one, two = np.zeros((2, 256), np.int32)
+    kernel.simulate(2, 32, (a, one))
+    ptx.run(kernel.compile("sm_80").ptx, "k", (2, 1, 1), (32, 1, 1), [a, two])
+    assert (one == two).all()
+    for base, field, at, count, wanted in (
+        (0xFFFFFFFF, 0, 8, 4, 0xFFFFF0FF), (0x12345678, 0xAB, 0, 8, 0x123456AB),
+        (7, 0xFFFF, 28, 16, 0xF0000007), (7, 1, 32, 4, 7), (7, 1, 0, 0, 7), (7, 5, 0, 32, 5),
+    ):  # fmt: skip
+        given = [np.array([x], np.uint32) for x in (field, base, at, count)]
+        assert compute(("bfi", "b32"), given)[0] == wanted
 
 
 def test_faults_of_compiled_code() -> None:

@@ -55,11 +55,26 @@ def compute(op: tuple[str, ...], x: list[Any]) -> Any:
         return np.fmod(x[0], np.where(x[1] == 0, x[1].dtype.type(1), x[1]))
     if name in ("shl", "shr"):
         return (np.left_shift if name == "shl" else np.right_shift)(x[0], x[1].astype(x[0].dtype))
+    if name == "bfi":
+        return _inserted(x, code)
     if name in _TWO:
         return _TWO[name](x[0], x[1])
     if name in _ONE:
         return _ONE[name](x[0])
     raise NotImplementedError(f"the PTX runner does not know {'.'.join(op)}")
+
+
+def _inserted(x: list[Any], code: str) -> Any:
+    """`base` with the low `length` bits of `field` put in at `position` (PTX ISA, 'bfi')."""
+    field, base, position, length = x
+    bits = 8 * np.dtype(code).itemsize
+    one = np.uint64(1)
+    low, count = (as_type(v, "u4").astype("u8") & np.uint64(255) for v in (position, length))
+    ones = np.where(count < bits, (one << np.minimum(count, np.uint64(63))) - one, ~np.uint64(0))
+    low_safe = np.minimum(low, np.uint64(63))
+    mask = np.where(low < bits, ones << low_safe, np.uint64(0))
+    moved = as_type(field, code).astype("u8") << low_safe
+    return ((as_type(base, code).astype("u8") & ~mask) | (moved & mask)).astype(code)
 
 
 def _product(op: tuple[str, ...], x: list[Any], code: str) -> Any:

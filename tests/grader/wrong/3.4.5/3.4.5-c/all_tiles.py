@@ -1,0 +1,3 @@
+extra = 640000
+tiles = 25
+factors = 2

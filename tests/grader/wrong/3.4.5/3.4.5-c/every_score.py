@@ -1,0 +1,3 @@
+extra = 640000
+tiles = 15
+factors = 6

@@ -1,0 +1,3 @@
+extra = 160000
+tiles = 15
+factors = 2
