@@ -3,11 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
+import cupy_stand_in
 import numpy as np
+import parity
 import pytest
 
 from lmbook import backend
+
+STAND_IN = pytest.StashKey[Any]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--backend", default="auto", choices=("auto", "numpy", "numba", "cupy"),
+        help="run the engine on this backend alone; cupy without a GPU runs on a stand-in",
+    )  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    name = config.getoption("--backend")
+    if name != "auto":
+        parity.ONLY = (name,)
+    if name == "cupy" and not backend.gpu_found():
+        config.stash[STAND_IN] = cupy_stand_in.installed()
+        config.stash[STAND_IN].__enter__()
+    backend.use(name)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if STAND_IN in config.stash:
+        backend.use("auto")
+        config.stash[STAND_IN].__exit__(None, None, None)
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import numpy as np
 
 from lmbook.autograd import Tensor, primitive
 from lmbook.autograd.tensor import raw
-from lmbook.backend import DTypeError, IndexRangeError, ShapeError
+from lmbook.backend import DTypeError, IndexRangeError, ShapeError, asarray, contiguous
 from lmbook.backend.kernels import activation
 from lmbook.backend.kernels import loss as k
 from lmbook.functional.reduction import reduce, same_shape
@@ -48,7 +48,7 @@ def _cross_entropy(logits, target, weights, ignore_index, smoothing):  # type: i
         d = k.cross_entropy_backward(rows, p, target, ignore_index, smoothing)
         return d, None, None, None, None
 
-    return (each if weights is None else np.asarray(each @ weights, logits.dtype)), pull
+    return (each if weights is None else asarray(each @ weights, logits.dtype)), pull
 
 
 def cross_entropy(
@@ -65,7 +65,7 @@ def cross_entropy(
     the mean. Smoothing s puts s / C of the target on every class.
     """
     t = raw(target)
-    t = t if isinstance(t, np.ndarray) else np.asarray(t)
+    t = asarray(t)
     if input.ndim == 0:
         raise ShapeError(
             "cross_entropy: input () has no classes; it must be (C,), (N, C) or (N, C, ...)"
@@ -87,7 +87,7 @@ def cross_entropy(
     if logits.ndim > 2:
         order = (0, *range(2, logits.ndim), 1)
         logits = logits.permute(order).reshape(-1, classes)
-    flat = np.ascontiguousarray(t).reshape(-1)
+    flat = contiguous(t).reshape(-1)
     counted = flat != ignore_index
     if counted.any():
         seen = flat[counted] if not counted.all() else flat
@@ -124,7 +124,7 @@ def nll_loss(
     input: Tensor, target: Any, ignore_index: int = -100, reduction: str = "mean"
 ) -> Tensor:
     """-input[target], for input of log-probabilities (N, C) and integer targets (N,)."""
-    t = np.asarray(raw(target))
+    t = asarray(raw(target))
     if input.ndim != 2 or t.shape != input.shape[:1]:
         raise ShapeError(
             f"nll_loss: needs input (N, C) and target (N,), got {input.shape} and {t.shape}"
