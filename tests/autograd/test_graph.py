@@ -57,7 +57,7 @@ def test_gradients_add_up_over_all_paths(kind: str) -> None:
     t = twin(x)
     GRAPHS[kind](x).backward()
     GRAPHS[kind](t).backward()
-    np.testing.assert_allclose(x.grad.data, t.grad.numpy(), rtol=1e-12)
+    np.testing.assert_allclose(x.grad.detach().numpy(), t.grad.numpy(), rtol=1e-12)
 
 
 STEPS = [
@@ -83,7 +83,7 @@ def test_random_graphs(seed: int) -> None:
     program(list(twins)).backward()
     for x, t in zip(leaves, twins, strict=True):
         expected = np.zeros((3, 3)) if t.grad is None else t.grad.numpy()
-        got = np.zeros((3, 3)) if x.grad is None else x.grad.data
+        got = np.zeros((3, 3)) if x.grad is None else x.grad.detach().numpy()
         np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-9)
 
 
@@ -94,7 +94,7 @@ def test_a_chain_of_fifty_thousand_steps() -> None:
     for _ in range(50_000):
         y = y + 0.0
     y.sum().backward()
-    assert np.array_equal(x.grad.data, [1, 1])
+    assert np.array_equal(x.grad.detach().numpy(), [1, 1])
     y = x
     for _ in range(50_000):
         y = y * 1.0
@@ -129,7 +129,7 @@ def test_gradients_accumulate_until_zeroed() -> None:
     x = leaf(3)
     for n in (1, 2, 3):
         (x * 2).sum().backward()
-        assert np.array_equal(x.grad.data, [2.0 * n] * 3)
+        assert np.array_equal(x.grad.detach().numpy(), [2.0 * n] * 3)
     x.zero_grad()
     assert x.grad is None
 
@@ -139,7 +139,7 @@ def test_backward_twice_needs_retain_graph() -> None:
     y = (x * x).sum()
     y.backward(retain_graph=True)
     y.backward()
-    np.testing.assert_allclose(x.grad.data, 4 * x.data)
+    np.testing.assert_allclose(x.grad.detach().numpy(), 4 * x.detach().numpy())
     with pytest.raises(GradientError, match="retain_graph=True"):
         y.backward()
 
@@ -158,10 +158,10 @@ def test_backward_takes_a_gradient() -> None:
     for seed in (g, tensor(g), g.tolist()):
         x.grad = None
         x.sin().backward(seed)
-        np.testing.assert_allclose(x.grad.data, g * np.cos(x.data))
+        np.testing.assert_allclose(x.grad.detach().numpy(), g * np.cos(x.detach().numpy()))
     x.grad = None
     x.backward(g)  # a leaf's own gradient
-    assert np.array_equal(x.grad.data, g)
+    assert np.array_equal(x.grad.detach().numpy(), g)
 
 
 def test_the_caller_s_gradient_is_neither_kept_nor_changed() -> None:
@@ -177,8 +177,8 @@ def test_gradients_of_two_leaves_never_share_memory() -> None:
     (a + b).sum().backward()
     assert not np.shares_memory(a.grad.data, b.grad.data)
     a.grad.data += 1
-    assert np.array_equal(b.grad.data, np.ones(3))
-    assert a.grad.data.flags.writeable and b.grad.data.flags.writeable
+    assert np.array_equal(b.grad.detach().numpy(), np.ones(3))
+    assert a.grad.detach().numpy().flags.writeable and b.grad.detach().numpy().flags.writeable
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -188,11 +188,11 @@ def test_grad_equals_backward(seed: int) -> None:
     y = (h * h.sin() + b).sum()
     ga, gb, gh, gu = grad(y, [a, b, h, unused], retain_graph=True)
     assert a.grad is None and b.grad is None
-    assert np.array_equal(gu.data, [0, 0])
+    assert np.array_equal(gu.detach().numpy(), [0, 0])
     y.backward()
-    np.testing.assert_allclose(ga.data, a.grad.data)
-    np.testing.assert_allclose(gb.data, b.grad.data)
-    np.testing.assert_allclose(gh.data, np.sin(h.data) + h.data * np.cos(h.data))
+    np.testing.assert_allclose(ga.detach().numpy(), a.grad.detach().numpy())
+    np.testing.assert_allclose(gb.detach().numpy(), b.grad.detach().numpy())
+    np.testing.assert_allclose(gh.detach().numpy(), np.sin(h.detach().numpy()) + h.detach().numpy() * np.cos(h.detach().numpy()))
 
 
 def test_grad_of_the_output_and_of_a_leaf_itself() -> None:
@@ -265,7 +265,7 @@ def test_threads_can_differentiate_side_by_side() -> None:
         x = leaf(20, 20, seed=i)
         for _ in range(20):
             (x @ x).tanh().sum().backward()
-        results[i] = (x.data, x.grad.data)
+        results[i] = (x.detach().numpy(), x.grad.detach().numpy())
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
     for t in threads:
@@ -284,7 +284,7 @@ def test_detach_shares_values_and_cuts_the_graph() -> None:
     assert not y.requires_grad and y.is_leaf
     assert np.shares_memory(x.detach().data, x.data)
     assert (x * y).sum().backward() is None
-    np.testing.assert_allclose(x.grad.data, y.data)
+    np.testing.assert_allclose(x.grad.detach().numpy(), y.detach().numpy())
 
 
 def test_integers_and_comparisons_are_outside_the_graph() -> None:
@@ -391,7 +391,7 @@ def test_in_place_changes_that_do_no_harm_are_allowed() -> None:
     y = (x * c).sum()
     y.backward()
     c *= 0  # after the backward pass
-    np.testing.assert_allclose(x.grad.data, [2, 2, 2])
+    np.testing.assert_allclose(x.grad.detach().numpy(), [2, 2, 2])
     copy = c.clone()
     z = (x * c).sum()
     copy.add_(1)  # a copy of what was used
@@ -510,7 +510,7 @@ def test_detect_anomaly_names_the_operation() -> None:
             x / x
         assert (x + 1).log().sum().item() > 0
     with np.errstate(all="ignore"):
-        assert not np.isfinite(x.log().data).all()  # nobody asked: as NumPy has it
+        assert not np.isfinite(x.log().detach().numpy()).all()  # nobody asked: as NumPy has it
 
 
 def test_unbroadcast_sums_what_was_repeated(rng: np.random.Generator) -> None:
