@@ -100,9 +100,10 @@ class ndarray:
             raise ValueError("The 'out' parameter must have exactly one array value")
         if out and not isinstance(out[0], ndarray):
             raise TypeError(f"Unsupported type {type(out[0])}")
+        options = unwrap(options)
         if out:
             options["out"] = out[0]._host
-        found = getattr(ufunc, method)(*map(unwrap, inputs), **unwrap(options))
+        found = getattr(ufunc, method)(*map(unwrap, inputs), **options)
         return out[0] if out else wrap(found)
 
     def __array_function__(self, function: Any, _: Any, args: Any, options: Any) -> Any:
@@ -156,6 +157,9 @@ def wrap(x: Any) -> Any:
 
 def call(name: str, function: Callable[..., Any], args: Any, options: Any) -> Any:
     """CuPy's function of that name, if it takes these arguments."""
+    if isinstance(out := options.get("out"), ndarray):
+        function(*unwrap(tuple(args)), **unwrap(options))
+        return out
     if unknown := REFUSED.get(name, set()) & options.keys():
         raise TypeError(f"{name}() got an unexpected keyword argument {min(unknown)!r}")
     return wrap(function(*unwrap(tuple(args)), **unwrap(options)))
