@@ -14,13 +14,7 @@ from typing import Any
 import numpy as np
 
 FUNCTIONS = frozenset(
-    """all allclose amax amin any append arange argmax argmin argsort atleast_1d atleast_2d bincount
-    broadcast_arrays broadcast_to clip concatenate copyto count_nonzero cumprod cumsum diag diagonal
-    dot einsum empty_like expand_dims flatnonzero flip full_like hstack inner isclose linalg.norm
-    linalg.qr linalg.solve max mean median meshgrid min moveaxis nan_to_num nonzero ones_like outer pad
-    prod ravel repeat reshape roll rollaxis round searchsorted sort split squeeze stack std sum swapaxes
-    take take_along_axis tensordot tile trace transpose tril triu unique var vdot vstack where
-    zeros_like""".split()
+    ["all", "allclose", "amax", "amin", "any", "append", "arange", "argmax", "argmin", "argsort", "atleast_1d", "atleast_2d", "bincount", "broadcast_arrays", "broadcast_to", "clip", "concatenate", "copyto", "count_nonzero", "cumprod", "cumsum", "diag", "diagonal", "dot", "einsum", "empty_like", "expand_dims", "flatnonzero", "flip", "full_like", "hstack", "inner", "isclose", "linalg.norm", "linalg.qr", "linalg.solve", "max", "mean", "median", "meshgrid", "min", "moveaxis", "nan_to_num", "nonzero", "ones_like", "outer", "pad", "prod", "ravel", "repeat", "reshape", "roll", "rollaxis", "round", "searchsorted", "sort", "split", "squeeze", "stack", "std", "sum", "swapaxes", "take", "take_along_axis", "tensordot", "tile", "trace", "transpose", "tril", "triu", "unique", "var", "vdot", "vstack", "where", "zeros_like"]
 )
 REFUSED = {  # keywords of NumPy's that CuPy's function or method of that name does not take
     **dict.fromkeys(("max", "min", "amax", "amin"), {"initial", "where"}),
@@ -28,9 +22,7 @@ REFUSED = {  # keywords of NumPy's that CuPy's function or method of that name d
     **dict.fromkeys(("mean", "std", "var", "any", "all"), {"where"}),
 }
 METHODS = frozenset(
-    """all any argmax argmin argsort astype clip copy cumsum diagonal dot fill flatten max mean min
-    nonzero prod ravel repeat reshape round sort squeeze std sum swapaxes take trace transpose var
-    view""".split()
+    ["all", "any", "argmax", "argmin", "argsort", "astype", "clip", "copy", "cumsum", "diagonal", "dot", "fill", "flatten", "max", "mean", "min", "nonzero", "prod", "ravel", "repeat", "reshape", "round", "sort", "squeeze", "std", "sum", "swapaxes", "take", "trace", "transpose", "var", "view"]
 )
 SCATTER = ("int32", "uint32", "uint64", "float16", "float32", "float64")  # dtypes of add.at
 
@@ -192,9 +184,7 @@ for _name, _ufunc in {
     "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater,
     "ge": np.greater_equal,
 }.items():  # fmt: skip
-    setattr(
-        ndarray, f"__{_name}__", lambda a, b, f=_ufunc: wrap(f(a._host, unwrap(b)))
-    )
+    setattr(ndarray, f"__{_name}__", lambda a, b, f=_ufunc: wrap(f(a._host, unwrap(b))))
 ndarray.__neg__ = lambda a: ndarray(-a._host)  # type: ignore[attr-defined]
 ndarray.__abs__ = lambda a: ndarray(abs(a._host))  # type: ignore[attr-defined]
 ndarray.__invert__ = lambda a: ndarray(~a._host)  # type: ignore[attr-defined]

@@ -171,7 +171,8 @@ def run_ours(
     if live:
         leaves = _differentiable(given)
         result.gradients = [
-            np.zeros(x.shape, x.dtype) if x.grad is None else backend.host(x.grad.data) for x in leaves
+            np.zeros(x.shape, x.dtype) if x.grad is None else backend.host(x.grad.data)
+            for x in leaves
         ]
     for before, after in zip(kept, [*arrays, *(seeds or [])]):
         if not np.array_equal(before, after, equal_nan=True):

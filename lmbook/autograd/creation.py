@@ -7,7 +7,6 @@ import numpy as np
 from lmbook.autograd.tensor import Tensor, raw
 from lmbook.backend import (
     Array,
-    asarray,
     default_dtype,
     default_generator,
     int64,

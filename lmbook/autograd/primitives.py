@@ -87,7 +87,10 @@ PRIMITIVES.update(
 
 PRIMITIVES.update(
     reshape=lambda a, shape: (a.reshape(shape), (lambda g: g.reshape(a.shape),)),
-    permute=lambda a, axes: (a.transpose(axes), (lambda g: g.transpose(np.argsort(axes).tolist()),)),
+    permute=lambda a, axes: (
+        a.transpose(axes),
+        (lambda g: g.transpose(np.argsort(axes).tolist()),),
+    ),
     expand=lambda a, shape: (np.broadcast_to(a, shape), (lambda g: g,)),
     flip=lambda a, axis: (np.flip(a, axis), (lambda g: np.flip(g, axis),)),
 )

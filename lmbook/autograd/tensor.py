@@ -39,7 +39,9 @@ class Tensor(Methods):
     __array_ufunc__ = None  # array + tensor is the tensor's business
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
-        self.data: Array = data if type(data) is np.ndarray and not table.on_gpu() else asarray(data)
+        self.data: Array = (
+            data if type(data) is np.ndarray and not table.on_gpu() else asarray(data)
+        )
         self.grad: Tensor | None = None
         self._node: Node | None = None
         self._version = [0]

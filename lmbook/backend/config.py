@@ -3,6 +3,7 @@
 import os
 import sys
 from importlib.util import find_spec
+
 from lmbook.backend import table
 from lmbook.backend.errors import MissingDependency, require
 

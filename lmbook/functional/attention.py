@@ -10,7 +10,7 @@ import numpy as np
 
 from lmbook.autograd import Tensor, primitive
 from lmbook.autograd.tensor import raw
-from lmbook.backend import DTypeError, ShapeError, default_generator, asarray
+from lmbook.backend import DTypeError, ShapeError, asarray, default_generator
 from lmbook.backend.kernels import attention as k
 from lmbook.backend.kernels import dense
 

@@ -89,16 +89,16 @@ def cross_entropy(
         logits = logits.permute(order).reshape(-1, classes)
     flat = contiguous(t).reshape(-1)
     counted = flat != ignore_index
-    if counted.any():
-        seen = flat[counted] if not counted.all() else flat
-        if seen.min() < 0 or seen.max() >= classes:
+    if counted.any().item():
+        seen = flat[counted] if not counted.all().item() else flat
+        if seen.min().item() < 0 or seen.max().item() >= classes:
             raise IndexRangeError(
                 f"cross_entropy: targets run from {seen.min()} to {seen.max()}, the input of shape "
                 f"{input.shape} has classes 0 to {classes - 1}"
             )
     weights = None
     if reduction == "mean":
-        weights = counted / logits.dtype.type(counted.sum())
+        weights = counted / logits.dtype.type(counted.sum().item())
     elif reduction == "sum":
         weights = np.ones(len(flat), logits.dtype)
     elif reduction != "none":
@@ -130,11 +130,13 @@ def nll_loss(
             f"nll_loss: needs input (N, C) and target (N,), got {input.shape} and {t.shape}"
         )
     counted = t != ignore_index
-    if counted.any() and (t[counted].min() < 0 or t[counted].max() >= input.shape[1]):
+    if counted.any().item() and (
+        t[counted].min().item() < 0 or t[counted].max().item() >= input.shape[1]
+    ):
         raise IndexRangeError(f"nll_loss: a target is outside classes 0 to {input.shape[1] - 1}")
     picked = -input.gather(1, np.where(counted, t, 0)[:, None])[:, 0] * counted.astype(input.dtype)
     if reduction == "mean":
-        return picked.sum() / float(counted.sum())
+        return picked.sum() / counted.sum().item()
     return reduce(picked, reduction)
 
 
@@ -157,7 +159,7 @@ def binary_cross_entropy_with_logits(input: Tensor, target: Any, reduction: str 
 def binary_cross_entropy(input: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     """-t log p - (1 - t) log(1 - p), for probabilities p; logarithms are cut off at -100."""
     same_shape("binary_cross_entropy", input, target)
-    if input.data.size and (input.data.min() < 0 or input.data.max() > 1):
+    if input.data.size and (input.data.min().item() < 0 or input.data.max().item() > 1):
         raise ValueError(
             "binary_cross_entropy: the input must be probabilities in [0, 1]; for logits use "
             "binary_cross_entropy_with_logits"

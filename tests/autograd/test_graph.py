@@ -192,7 +192,10 @@ def test_grad_equals_backward(seed: int) -> None:
     y.backward()
     np.testing.assert_allclose(ga.detach().numpy(), a.grad.detach().numpy())
     np.testing.assert_allclose(gb.detach().numpy(), b.grad.detach().numpy())
-    np.testing.assert_allclose(gh.detach().numpy(), np.sin(h.detach().numpy()) + h.detach().numpy() * np.cos(h.detach().numpy()))
+    np.testing.assert_allclose(
+        gh.detach().numpy(),
+        np.sin(h.detach().numpy()) + h.detach().numpy() * np.cos(h.detach().numpy()),
+    )
 
 
 def test_grad_of_the_output_and_of_a_leaf_itself() -> None:

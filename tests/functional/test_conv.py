@@ -138,7 +138,12 @@ def test_convolution_is_unfold_and_a_product(rng):
     x, w = rng.standard_normal((2, 3, 7, 6)), rng.standard_normal((5, 3, 3, 3))
     columns = F.unfold(Tensor(x), 3, padding=1)
     y = (Tensor(w.reshape(5, -1)) @ columns).reshape(2, 5, 7, 6)
-    assert np.allclose(y.detach().numpy(), F.conv2d(Tensor(x), Tensor(w), padding=1).detach().numpy(), rtol=0, atol=1e-12)
+    assert np.allclose(
+        y.detach().numpy(),
+        F.conv2d(Tensor(x), Tensor(w), padding=1).detach().numpy(),
+        rtol=0,
+        atol=1e-12,
+    )
 
 
 @pytest.mark.parametrize("backward", [F.conv2d, F.conv_transpose2d])
@@ -186,7 +191,9 @@ def test_layers_start_as_pytorchs(name):
     for (key, a), (other, b) in zip(ours.named_parameters(), theirs.named_parameters()):
         assert key == other and a.shape == tuple(b.shape)
         bound = 1 / np.sqrt(np.prod(theirs.weight.shape[1:]))
-        assert np.abs(a.detach().numpy()).max() <= bound and np.abs(b.detach().numpy()).max() <= bound
+        assert (
+            np.abs(a.detach().numpy()).max() <= bound and np.abs(b.detach().numpy()).max() <= bound
+        )
     assert np.abs(ours.weight.detach().numpy()).max() > 0.98 * bound
     assert np.isclose(ours.weight.detach().numpy().std(), bound / np.sqrt(3), rtol=0.1)
 

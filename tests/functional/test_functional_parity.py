@@ -228,7 +228,9 @@ def test_extreme_values(name: str, dtype: Any) -> None:
     g = np.arange(1, 10).astype(dtype)
     z.backward(torch.tensor(g))
     np.testing.assert_allclose(y.detach().numpy(), z.detach().numpy(), rtol=1e-5, atol=1e-30)
-    np.testing.assert_allclose(grad(y, x, gradient=g)[0].detach().numpy(), t.grad.numpy(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        grad(y, x, gradient=g)[0].detach().numpy(), t.grad.numpy(), rtol=1e-5, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("logit", [-1e4, -100.0, 100.0, 1e4])
@@ -301,7 +303,11 @@ def dropping(p: float) -> tuple[Any, Any]:
         return F.dropout(x, p, generator=np.random.default_rng(5))
 
     def theirs(x: Any) -> Any:
-        kept = F.dropout(as_tensor(np.ones(x.shape)), p, generator=np.random.default_rng(5)).detach().numpy()
+        kept = (
+            F.dropout(as_tensor(np.ones(x.shape)), p, generator=np.random.default_rng(5))
+            .detach()
+            .numpy()
+        )
         return x * torch.tensor(kept != 0) / (1 - p)
 
     return ours, theirs
@@ -338,9 +344,11 @@ def test_attention_dropout_is_unbiased_and_differentiable() -> None:
     """With the values one-hot the output is the dropped softmax itself."""
     q = Tensor(np.zeros((1, 1, 400, 2)), requires_grad=True)
     v = as_tensor(np.eye(20)[None, None])
-    y = F.scaled_dot_product_attention(
-        q, as_tensor(np.zeros((1, 1, 20, 2))), v, dropout_p=0.25
-    ).detach().numpy()
+    y = (
+        F.scaled_dot_product_attention(q, as_tensor(np.zeros((1, 1, 20, 2))), v, dropout_p=0.25)
+        .detach()
+        .numpy()
+    )
     assert abs((y != 0).mean() - 0.75) < 0.03
     np.testing.assert_allclose(y[y != 0], 1 / 20 / 0.75)
 

@@ -89,7 +89,10 @@ def test_long_sequence_float32(name):
     theirs("rnn_tanh" if name == "rnn" else name)(*exact, zero, zero, *starts)[0].sum().backward()
     getattr(F, name)(*ours)[0].sum().backward()
     for a, b in zip(ours, exact, strict=True):
-        assert np.abs(a.grad.detach().numpy() - b.grad.numpy()).max() < 1e-4 * np.abs(b.grad.numpy()).max()
+        assert (
+            np.abs(a.grad.detach().numpy() - b.grad.numpy()).max()
+            < 1e-4 * np.abs(b.grad.numpy()).max()
+        )
 
 
 def test_errors_say_what_fits():

@@ -94,7 +94,9 @@ def test_state_carried_over_equals_one_run(name):
     whole, _ = layer(x)
     first, state = layer(x[:2])
     second, _ = layer(x[2:], state)
-    np.testing.assert_allclose(lmbook.cat([first, second]).detach().numpy(), whole.detach().numpy(), atol=1e-14)
+    np.testing.assert_allclose(
+        lmbook.cat([first, second]).detach().numpy(), whole.detach().numpy(), atol=1e-14
+    )
     cell = getattr(nn, f"{name}Cell")(3, 4).double()
     cell.load_state_dict({k.removesuffix("_l0"): v for k, v in layer.state_dict().items()})
     state = None

@@ -286,8 +286,12 @@ def test_batch_norm_trains_and_evaluates_as_pytorch_s(kind: str, dtype: str) -> 
         y.square().sum().backward()
         z.square().sum().backward()
         tolerance = {"float32": 2e-4, "float64": 1e-9}[dtype]
-        np.testing.assert_allclose(y.detach().numpy(), z.detach().numpy(), rtol=tolerance, atol=tolerance)
-        np.testing.assert_allclose(a.grad.detach().numpy(), b.grad.numpy(), rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(
+            y.detach().numpy(), z.detach().numpy(), rtol=tolerance, atol=tolerance
+        )
+        np.testing.assert_allclose(
+            a.grad.detach().numpy(), b.grad.numpy(), rtol=tolerance, atol=tolerance
+        )
         assert y.dtype == dtype
     for name, value in theirs.state_dict().items():
         np.testing.assert_allclose(ours.state_dict()[name], value.numpy(), rtol=1e-5)

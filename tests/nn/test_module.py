@@ -85,10 +85,14 @@ def test_a_module_shared_by_two_names(pair: Any) -> None:
     assert sorted(ours.state_dict()) == sorted(theirs.state_dict())
     ours.load_state_dict(theirs.state_dict())
     x = torch.ones(1, 2)
-    np.testing.assert_allclose(ours(tensor(x.numpy())).detach().numpy(), theirs(x).detach().numpy(), rtol=1e-5)
+    np.testing.assert_allclose(
+        ours(tensor(x.numpy())).detach().numpy(), theirs(x).detach().numpy(), rtol=1e-5
+    )
     ours(tensor(x.numpy())).sum().backward()
     theirs(x).sum().backward()
-    np.testing.assert_allclose(ours[0].weight.grad.detach().numpy(), theirs[0].weight.grad.numpy(), rtol=1e-5)
+    np.testing.assert_allclose(
+        ours[0].weight.grad.detach().numpy(), theirs[0].weight.grad.numpy(), rtol=1e-5
+    )
 
 
 def test_assignment_makes_and_breaks_membership() -> None:
@@ -342,7 +346,12 @@ def test_initialisers_have_pytorch_s_moments(name: str, shape: tuple[int, ...]) 
 
 def test_orthogonal_constant_and_gain() -> None:
     for shape in [(5, 5), (3, 7), (7, 3), (4, 2, 3)]:
-        w = nn.init.orthogonal_(zeros(*shape).double(), gain=2.0).detach().numpy().reshape(shape[0], -1)
+        w = (
+            nn.init.orthogonal_(zeros(*shape).double(), gain=2.0)
+            .detach()
+            .numpy()
+            .reshape(shape[0], -1)
+        )
         gram = w @ w.T if w.shape[0] <= w.shape[1] else w.T @ w
         np.testing.assert_allclose(gram, 4 * np.eye(len(gram)), atol=1e-12)
     assert (
@@ -365,7 +374,9 @@ def test_layers_start_as_pytorch_s(name: str) -> None:
     for key, q in theirs.named_parameters():
         p = dict(ours.named_parameters())[key]
         assert abs(p.detach().numpy().std() - q.std().item()) <= 0.1 * q.std().item(), key
-        assert abs(p.detach().numpy().mean() - q.mean().item()) <= 0.02 + 0.1 * abs(q.mean().item()), key
+        assert abs(p.detach().numpy().mean() - q.mean().item()) <= 0.02 + 0.1 * abs(
+            q.mean().item()
+        ), key
 
 
 def test_seeds_make_layers_repeat() -> None:

@@ -123,7 +123,10 @@ def test_a_run_continues_from_its_state(kind: str) -> None:
     second.load_state_dict(saved)
     steps(p, first, 10)
     steps(q, second, 10)
-    assert np.array_equal(p.detach().numpy(), q.detach().numpy()) and np.isfinite(p.detach().numpy()).all()
+    assert (
+        np.array_equal(p.detach().numpy(), q.detach().numpy())
+        and np.isfinite(p.detach().numpy()).all()
+    )
     assert second.param_groups[0]["lr"] == settings.get("lr", 1.0)
 
 

@@ -34,7 +34,9 @@ def any_matrix(ns, rng):  # type: ignore[no-untyped-def]
         added(ns, rng, rows, cols)
 
 
-@joined.hidden("each byte once", "Keep what lies between in a register; neighbours take neighbours.")
+@joined.hidden(
+    "each byte once", "Keep what lies between in a register; neighbours take neighbours."
+)
 def once(ns, rng):  # type: ignore[no-untyped-def]
     t = added(ns, rng, 64, 96).total
     n = 64 * 96

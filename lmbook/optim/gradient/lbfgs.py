@@ -65,7 +65,9 @@ class LBFGS(Optimizer):
         used = 1
         state["func_evals"] += 1
         for i in range(group["max_iter"]):
-            if np.abs(g).max().item() <= group["tolerance_grad"] or (i and used >= group["max_eval"]):
+            if np.abs(g).max().item() <= group["tolerance_grad"] or (
+                i and used >= group["max_eval"]
+            ):
                 break
             state["n_iter"] += 1
             d = state["d"] = self._direction(g, state, group["history_size"])

@@ -101,9 +101,7 @@ class Optimizer:
                     f"{len(parameters)} parameters; was it made from the same model?"
                 )
             p = parameters[int(i)]
-            fresh[id(p)] = {
-                k: asarray(v).copy() if is_array(v) else v for k, v in entry.items()
-            }
+            fresh[id(p)] = {k: asarray(v).copy() if is_array(v) else v for k, v in entry.items()}
             for k, v in fresh[id(p)].items():
                 if is_array(v) and v.shape != (wanted := self._shape(k, v, p)):
                     raise ShapeError(
