@@ -14,15 +14,23 @@ from typing import Any
 import numpy as np
 
 FUNCTIONS = frozenset(
-    ["all", "allclose", "amax", "amin", "any", "append", "arange", "argmax", "argmin", "argsort", "atleast_1d", "atleast_2d", "bincount", "broadcast_arrays", "broadcast_to", "clip", "concatenate", "copyto", "count_nonzero", "cumprod", "cumsum", "diag", "diagonal", "dot", "einsum", "empty_like", "expand_dims", "flatnonzero", "flip", "full_like", "hstack", "inner", "isclose", "linalg.norm", "linalg.qr", "linalg.solve", "max", "mean", "median", "meshgrid", "min", "moveaxis", "nan_to_num", "nonzero", "ones_like", "outer", "pad", "prod", "ravel", "repeat", "reshape", "roll", "rollaxis", "round", "searchsorted", "sort", "split", "squeeze", "stack", "std", "sum", "swapaxes", "take", "take_along_axis", "tensordot", "tile", "trace", "transpose", "tril", "triu", "unique", "var", "vdot", "vstack", "where", "zeros_like"]
+    """all allclose amax amin any append arange argmax argmin argsort atleast_1d atleast_2d bincount
+    broadcast_arrays broadcast_to clip concatenate copyto count_nonzero cumprod cumsum diag diagonal
+    dot einsum empty_like expand_dims flatnonzero flip full_like hstack inner isclose linalg.norm
+    linalg.qr linalg.solve max mean median meshgrid min moveaxis nan_to_num nonzero ones_like outer pad
+    prod ravel repeat reshape roll rollaxis round searchsorted sort split squeeze stack std sum swapaxes
+    take take_along_axis tensordot tile trace transpose tril triu unique var vdot vstack where
+    zeros_like""".split()  # noqa: SIM905
 )
 REFUSED = {  # keywords of NumPy's that CuPy's function or method of that name does not take
-    **dict.fromkeys(("max", "min", "amax", "amin"), {"initial", "where"}),
-    **dict.fromkeys(("sum", "prod"), {"initial", "where"}),
-    **dict.fromkeys(("mean", "std", "var", "any", "all"), {"where"}),
+    **{key: {"initial", "where"} for key in ("max", "min", "amax", "amin")},
+    **{key: {"initial", "where"} for key in ("sum", "prod")},
+    **{key: {"where"} for key in ("mean", "std", "var", "any", "all")},
 }
 METHODS = frozenset(
-    ["all", "any", "argmax", "argmin", "argsort", "astype", "clip", "copy", "cumsum", "diagonal", "dot", "fill", "flatten", "max", "mean", "min", "nonzero", "prod", "ravel", "repeat", "reshape", "round", "sort", "squeeze", "std", "sum", "swapaxes", "take", "trace", "transpose", "var", "view"]
+    """all any argmax argmin argsort astype clip copy cumsum diagonal dot fill flatten max mean min
+    nonzero prod ravel repeat reshape round sort squeeze std sum swapaxes take trace transpose var
+    view""".split()  # noqa: SIM905
 )
 SCATTER = ("int32", "uint32", "uint64", "float16", "float32", "float64")  # dtypes of add.at
 

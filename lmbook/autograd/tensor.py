@@ -12,17 +12,8 @@ from lmbook.autograd.explain import explain, nonfinite
 from lmbook.autograd.graph import Node, mode
 from lmbook.autograd.methods import Methods
 from lmbook.autograd.primitives import PRIMITIVES
-from lmbook.backend import (
-    Array,
-    DTypeError,
-    GradientError,
-    ShapeError,
-    asarray,
-    float32,
-    float64,
-    host,
-    table,
-)
+from lmbook.backend import Array, DTypeError, GradientError, ShapeError, float32, float64, table
+from lmbook.backend.memory import asarray, host, local
 
 VIEWS = {"reshape", "permute", "expand", "flip", "getitem"}
 """Primitives whose result may share memory with their input."""
@@ -332,11 +323,6 @@ def raw(x: Any) -> Any:
     return x.data if isinstance(x, Tensor) else x
 
 
-def local(x: Any) -> Any:
-    """An array of NumPy in the memory of the backend in use; anything else as it is."""
-    return asarray(x) if isinstance(x, np.ndarray) else x
-
-
 def raw_index(index: Any) -> Any:
     """An index with tensors replaced by their arrays."""
     if isinstance(index, tuple):
@@ -364,27 +350,22 @@ def apply(name: str, *inputs: Any, **params: Any) -> Tensor:
         out, pull = PRIMITIVES[name](*arrays, **params)
     except (ValueError, IndexError, TypeError) as error:
         raise explain(name, tuple(arrays), error, params.get("shape")) from None
-    if isinstance(out, np.generic):
-        out = np.asarray(out)
     if out.dtype is float64 and not any(getattr(a, "dtype", None) is float64 for a in arrays):
-        out = out.astype(
-            params.get("dtype", float32)
-        )  # integers and numbers make float32, as in PyTorch
+        # integers and numbers make float32, as in PyTorch
+        out = out.astype(params.get("dtype", float32))
     if mode.anomaly:
         nonfinite(name, out, arrays)
     result = Tensor(out)
     if name in VIEWS and isinstance(inputs[0], Tensor):
         result._version = inputs[0]._version
     if mode.grad:
-        edges = tuple(
-            [
-                (x._node or (x if x._leaf else None)) if isinstance(x, Tensor) else None
-                for x in inputs
-            ]
-        )
+        edges = tuple([
+            (x._node or (x if x._leaf else None)) if isinstance(x, Tensor) else None
+            for x in inputs
+        ])  # fmt: skip
         if any(edges_ is not None for edges_ in edges) and out.dtype.kind == "f":
-            guards = tuple([(x._version, x._version[0]) for x in inputs if isinstance(x, Tensor)])
-            guards += ((result._version, result._version[0]),)
+            held = [*(x for x in inputs if isinstance(x, Tensor)), result]
+            guards = tuple([(x._version, x._version[0]) for x in held])
             result._node = Node(name, edges, pull, out, guards)
     return result
 

@@ -41,6 +41,11 @@ def asarray(x: Any, dtype: Any = None) -> Any:
     return x if dtype is None or x.dtype == dtype else x.astype(dtype)
 
 
+def local(x: Any) -> Any:
+    """An array of NumPy in the memory of the backend in use; anything else as it is."""
+    return asarray(x) if isinstance(x, np.ndarray) else x
+
+
 def host(x: Any) -> np.ndarray:
     """`x` as an array of NumPy: a copy if it lives on a GPU, which waits until that is done."""
     return x.get() if on_gpu(x) else np.asarray(x)

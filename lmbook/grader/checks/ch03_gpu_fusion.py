@@ -103,8 +103,12 @@ bytes_of = Exercise(
 @bytes_of.test("the optimiser", "List the arrays: which are read, which written?")
 def of_momentum(ns, rng):  # type: ignore[no-untyped-def]
     got = number(ns.momentum, "`momentum`")
-    slip = {12: ": an array that changes moves twice", 16: ": the gradient is not written",
-            24: ": the gradient is read, and stays as it is", 28: ": there is one moment, not two"}  # fmt: skip
+    slip = {
+        12: ": an array that changes moves twice",
+        16: ": three arrays are read, and two of them written",
+        24: ": the gradient is read, and stays as it is",
+        28: ": there is one moment, not two",
+    }
     expect_that(got == 5 * 4, "momentum is not right" + slip.get(got, ""))
 
 
