@@ -9,6 +9,7 @@ from lmbook.backend import (
     Array,
     default_dtype,
     default_generator,
+    host,
     int64,
     is_array,
     on_gpu,
@@ -41,7 +42,7 @@ def from_numpy(array: Array) -> Tensor:
 
 def _plain(data: Any) -> Any:
     if isinstance(data, Tensor):
-        return data.data if not on_gpu(data.data) else data.data.get()
+        return host(data.data)
     if isinstance(data, list | tuple):
         return [_plain(x) for x in data]
     return data

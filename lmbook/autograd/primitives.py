@@ -219,7 +219,8 @@ def gather(a: Array, index: Array, axis: int) -> tuple[Array, Any]:
 
     def pull(g: Array) -> Array:
         d = np.zeros_like(a, dtype=g.dtype)
-        position: list[Any] = [asarray(i) for i in np.indices(index.shape, sparse=True)]
+        grid: Any = np.indices(index.shape, sparse=True)
+        position: list[Any] = [asarray(i) for i in grid]
         position[axis] = index
         np.add.at(d, tuple(position), g)
         return d

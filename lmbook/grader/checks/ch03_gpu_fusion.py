@@ -109,7 +109,7 @@ def of_momentum(ns, rng):  # type: ignore[no-untyped-def]
         24: ": the gradient is read, and stays as it is",
         28: ": there is one moment, not two",
     }
-    expect_that(got == 5 * 4, "momentum is not right" + slip.get(got, ""))
+    expect_that(got == 5 * 4, "momentum is not right" + slip.get(int(got), ""))
 
 
 @bytes_of.test("the atomics", "Which thread does one addition, and how many numbers has a token?")
@@ -117,8 +117,9 @@ def of_additions(ns, rng):  # type: ignore[no-untyped-def]
     got = number(ns.additions, "`additions`")
     slip = ": the table's size plays no part" if got in (50_000 * 64, 50_000) else ""
     tokens = rng.integers(0, 9, 12).astype(np.int32)
-    run = kernels.embedding.run("embedding1_atomic", tokens, np.ones((12, 64), np.float32), 9)
-    each = run.reports[0].total.atomics // 12  # counted: as many as a token has numbers
+    launch = kernels.embedding.plan("embedding1_atomic", tokens, np.ones((12, 64), "f4"), 9)[0][0]
+    counted = kernels.embedding.kernel(launch.kernel).simulate(*launch[1:4]).total
+    each = counted.atomics // 12  # as many as a token has numbers
     expect_that(got == 2048 * each, "additions is not right" + slip)
 
 
