@@ -32,6 +32,13 @@ def pytest_configure(config: pytest.Config) -> None:
     backend.use(name)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--backend") == "cupy":  # arrays there share no memory with NumPy's
+        away = [i for i in items if i.get_closest_marker("host")]
+        config.hook.pytest_deselected(items=away)
+        items[:] = [i for i in items if i not in away]
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     if STAND_IN in config.stash:
         backend.use("auto")

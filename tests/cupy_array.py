@@ -38,7 +38,7 @@ SCATTER = ("int32", "uint32", "uint64", "float16", "float32", "float64")  # dtyp
 class ndarray:
     """An array on the GPU."""
 
-    __slots__ = ("_host",)
+    __slots__ = ("__weakref__", "_host")
 
     def __init__(self, host: Any) -> None:
         self._host = np.asarray(host)

@@ -13,7 +13,7 @@ from lmbook.autograd.graph import Node, mode
 from lmbook.autograd.methods import Methods
 from lmbook.autograd.primitives import PRIMITIVES
 from lmbook.backend import Array, DTypeError, GradientError, ShapeError, float32, float64, table
-from lmbook.backend.memory import asarray, host, local
+from lmbook.backend.memory import asarray, host, local, writeable
 
 VIEWS = {"reshape", "permute", "expand", "flip", "getitem"}
 """Primitives whose result may share memory with their input."""
@@ -179,7 +179,7 @@ class Tensor(Methods):
                 f"{operation}: changes in place a tensor of shape {self.shape} that requires a "
                 "gradient; make a new one (x = x + y), or change it inside `with no_grad():`"
             )
-        if not getattr(self.data.flags, "writeable", True):  # CuPy has no such flag
+        if not writeable(self.data):
             raise GradientError(
                 f"{operation}: this tensor is a read-only view (from expand or sum's gradient); "
                 "copy it first with x.clone()"

@@ -51,6 +51,13 @@ def host(x: Any) -> np.ndarray:
     return x.get() if on_gpu(x) else np.asarray(x)
 
 
+def writeable(x: Any) -> bool:
+    """Whether entries may be changed: on a GPU, which has no such flag, not where one is seen twice."""
+    if on_gpu(x):
+        return not any(n > 1 and step == 0 for n, step in zip(x.shape, x.strides, strict=True))
+    return bool(x.flags.writeable)
+
+
 def contiguous(x: Any) -> Any:
     """`x` with its entries in a row, the last axis fastest; a copy where it was not."""
     return namespace(x).ascontiguousarray(x)

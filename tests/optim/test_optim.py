@@ -156,6 +156,7 @@ def test_a_step_is_noticed_by_the_graph() -> None:
         loss.backward()
 
 
+@pytest.mark.host
 @pytest.mark.parametrize("name", sorted({name for name, _ in EVERY.values()}))
 def test_views_and_odd_layouts_are_updated_in_place(name: str) -> None:
     """A parameter whose array is a transposed view moves the base; the gradient stays as it was."""
