@@ -264,4 +264,4 @@ class Module:
 def _array(value: Any) -> np.ndarray:
     if isinstance(value, Tensor):
         return value.data
-    return value.detach().cpu().numpy() if hasattr(value, "cpu") else np.asarray(value)
+    return value.detach().cpu().numpy() if hasattr(value, "cpu") else asarray(value)
