@@ -25,7 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     name = config.getoption("--backend")
     if name != "auto":
-        parity.ONLY = (name,)
+        parity.ONLY = parity.BACKENDS = (name,)
     if name == "cupy" and not backend.gpu_found():
         config.stash[STAND_IN] = cupy_stand_in.installed()
         config.stash[STAND_IN].__enter__()

@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch.optim import lr_scheduler as their_schedules
 
-from lmbook import Tensor, as_tensor, backend, nn, no_grad, optim
-from lmbook.backend import ShapeError, use
+from lmbook import Tensor, as_tensor, nn, no_grad, optim
+from lmbook.backend import ShapeError, host, use
 from lmbook.optim import lr_scheduler as our_schedules
 from tests.optim.cases import DOWNHILL, EVERY, SETTINGS, parabola, problem, rosenbrock
 from tests.parity import BACKENDS, EPS32, LIMIT64, Record
@@ -141,7 +141,7 @@ def test_loading_a_state_of_the_wrong_shape_changes_nothing() -> None:
         b.load_state_dict(a.state_dict())
     after = b.state_dict()
     assert after["param_groups"] == before["param_groups"]
-    assert np.array_equal(*(backend.host(s["state"][0]["exp_avg"]) for s in (after, before)))
+    assert np.array_equal(*(host(s["state"][0]["exp_avg"]) for s in (after, before)))
 
 
 def test_a_step_is_noticed_by_the_graph() -> None:
