@@ -54,6 +54,7 @@ EPS32 = float(np.finfo(np.float32).eps)
 ROOM = 8.0
 LIMIT64 = 1e-8
 BACKENDS = ("numpy", "numba")
+ONLY: tuple[str, ...] = ()  # set by `pytest --backend NAME`
 LAYOUTS = ("contiguous", "permuted", "strided", "broadcast")
 RECORDS = "LMBOOK_PARITY_RECORDS"  # environment variable: file to append each record to
 
@@ -161,7 +162,7 @@ def run_ours(
     kept = [np.array(a) for a in [*arrays, *(seeds or [])]]
     given = _with(arguments, arrays, lambda a, grad: Tensor(a, grad and a.dtype.kind == "f"))
     outputs = _flat(function(*given))
-    result = Result([np.array(y.data) for y in outputs])
+    result = Result([backend.host(y.data).copy() for y in outputs])
     live = [(y, g) for y, g in zip(outputs, seeds or []) if y.requires_grad]
     if len(live) == 1:
         live[0][0].backward(live[0][1])
@@ -170,7 +171,8 @@ def run_ours(
     if live:
         leaves = _differentiable(given)
         result.gradients = [
-            np.zeros(x.shape, x.dtype) if x.grad is None else x.grad.data for x in leaves
+            np.zeros(x.shape, x.dtype) if x.grad is None else backend.host(x.grad.data)
+            for x in leaves
         ]
     for before, after in zip(kept, [*arrays, *(seeds or [])]):
         if not np.array_equal(before, after, equal_nan=True):
@@ -296,7 +298,7 @@ def parity(
     draws: int = 4,
     dtypes: tuple[str, ...] = ("float64", "float32"),
     layouts: tuple[str, ...] = LAYOUTS,
-    backends: tuple[str, ...] = BACKENDS,
+    backends: tuple[str, ...] | None = None,
     gradients: bool = True,
     finite: bool = True,
     **options: Any,
@@ -307,6 +309,7 @@ def parity(
     several; `gradients=False` is for what has none, `finite=False`
     leaves finite differences out (where a function has kinks that draws may meet).
     """
+    backends = ONLY or backends or BACKENDS
     record = Record(name, gradients, gradients and finite, backends, dtypes)
     rng = np.random.default_rng(seed)
     ours, theirs = (partial(f, **options) if options else f for f in (ours, theirs))

@@ -5,11 +5,21 @@ from typing import Any
 import numpy as np
 
 from lmbook.autograd.tensor import Tensor, raw
-from lmbook.backend import Array, default_dtype, default_generator, int64
+from lmbook.backend import (
+    Array,
+    default_dtype,
+    default_generator,
+    host,
+    int64,
+    is_array,
+    on_gpu,
+)
 
 
 def tensor(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """A tensor with a copy of `data`: Python floats become float32, arrays keep their type."""
+    if on_gpu(raw(data)):
+        return Tensor(raw(data).astype(dtype or raw(data).dtype), requires_grad)
     if dtype is None and not hasattr(raw(data), "dtype"):
         array = np.asarray(_plain(data))
         dtype = default_dtype if array.dtype.kind == "f" else array.dtype
@@ -20,7 +30,7 @@ def as_tensor(data: Any, dtype: Any = None) -> Tensor:
     """`data` as a tensor, without a copy where none is needed."""
     if isinstance(data, Tensor):
         return data if dtype is None or data.dtype == dtype else data.to(dtype)
-    if isinstance(data, np.ndarray):
+    if is_array(data):
         return Tensor(data if dtype is None else data.astype(dtype, copy=False))
     return tensor(data, dtype)
 
@@ -32,7 +42,7 @@ def from_numpy(array: Array) -> Tensor:
 
 def _plain(data: Any) -> Any:
     if isinstance(data, Tensor):
-        return data.data
+        return host(data.data)
     if isinstance(data, list | tuple):
         return [_plain(x) for x in data]
     return data

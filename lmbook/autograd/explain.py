@@ -48,9 +48,9 @@ def explain(name: str, arrays: tuple[Any, ...], error: Exception, wanted: Any = 
 
 def nonfinite(name: str, out: np.ndarray, inputs: list[Any]) -> None:
     """Raise if `out` holds NaN or infinity."""
-    if out.dtype.kind != "f" or np.isfinite(out).all():
+    if out.dtype.kind != "f" or np.isfinite(out).all().item():
         return
-    kind = "NaN" if np.isnan(out).any() else "infinity"
+    kind = "NaN" if np.isnan(out).any().item() else "infinity"
     shapes = ", ".join(describe(a) for a in inputs)
     raise NonFiniteError(
         f"{name}: the result holds {kind} (inputs: {shapes}); look at the inputs' range: "

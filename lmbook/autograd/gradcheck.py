@@ -8,7 +8,7 @@ import numpy as np
 from lmbook.autograd.gradients import grad
 from lmbook.autograd.graph import no_grad
 from lmbook.autograd.tensor import Tensor
-from lmbook.backend import DTypeError, GradientError
+from lmbook.backend import DTypeError, GradientError, asarray, host
 
 
 def gradcheck(
@@ -45,16 +45,16 @@ def gradcheck(
     gradients = grad(output, [tensors[i] for i in checked], gradient=weight)
 
     def value(i: int, step: np.ndarray) -> float:
-        moved = [Tensor(x.data + step) if j == i else x for j, x in enumerate(tensors)]
+        moved = [Tensor(x.data + asarray(step)) if j == i else x for j, x in enumerate(tensors)]
         with no_grad():
-            return float(np.sum(function(*moved).data * weight))
+            return float(np.sum(host(function(*moved).data) * weight))
 
     for i, g in zip(checked, gradients, strict=True):
         for _ in range(directions):
             v = generator.standard_normal(tensors[i].shape)
             numeric = (value(i, eps * v) - value(i, -eps * v)) / (2 * eps)
-            analytic = float(np.sum(g.data * v))
-            scale = float(np.sum(np.abs(g.data * v)))
+            analytic = float(np.sum(host(g.data) * v))
+            scale = float(np.sum(np.abs(host(g.data) * v)))
             if not abs(numeric - analytic) <= atol + rtol * max(abs(numeric), scale):
                 raise GradientError(
                     f"gradcheck: input {i} of shape {tensors[i].shape}: derivative along a random "

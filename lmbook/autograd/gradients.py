@@ -39,6 +39,6 @@ def grad(
         graph.backward(output._node, seed, collect, retain_graph, watch, hooks=False)
     found = [leaves.get(id(x)) if x._node is None else watch[x._node] for x in wanted]
     return tuple(
-        Tensor(np.zeros_like(x.data) if g is None else np.array(g))
+        Tensor(np.zeros_like(x.data) if g is None else g.copy())
         for x, g in zip(wanted, found, strict=True)
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lmbook.backend import Array, ShapeError
+from lmbook.backend import Array, ShapeError, asarray, is_array
 from lmbook.backend.kernels.activation import relu, relu_backward
 from lmbook.backend.kernels.dense import product
 
@@ -87,7 +87,10 @@ PRIMITIVES.update(
 
 PRIMITIVES.update(
     reshape=lambda a, shape: (a.reshape(shape), (lambda g: g.reshape(a.shape),)),
-    permute=lambda a, axes: (a.transpose(axes), (lambda g: g.transpose(np.argsort(axes)),)),
+    permute=lambda a, axes: (
+        a.transpose(axes),
+        (lambda g: g.transpose(np.argsort(axes).tolist()),),
+    ),
     expand=lambda a, shape: (np.broadcast_to(a, shape), (lambda g: g,)),
     flip=lambda a, axis: (np.flip(a, axis), (lambda g: np.flip(g, axis),)),
 )
@@ -133,7 +136,7 @@ def _pick(a: Any, b: Any, wins: Any) -> tuple[Callable[[Array], Array], ...]:
 def pow(a: Any, b: Any) -> tuple[Any, Any]:
     """a ** b."""
     y = a**b
-    if not isinstance(b, np.ndarray):
+    if not is_array(b):
         return y, (lambda g: g * (b * a ** (b - 1)) if b != 0 else g * 0, None)
 
     def to_exponent(g: Array) -> Array:
@@ -205,7 +208,7 @@ def matmul(a: Array, b: Array) -> tuple[Array, Any]:
 def getitem(a: Array, index: Any) -> tuple[Array, Any]:
     """a[index], for slices, integers, masks and integer arrays."""
     parts = index if isinstance(index, tuple) else (index,)
-    fancy = any(isinstance(i, np.ndarray | list) for i in parts)
+    fancy = any(isinstance(i, list) or is_array(i) for i in parts)
 
     return a[index], (lambda g: Part(g, index, fancy),)
 
@@ -216,7 +219,8 @@ def gather(a: Array, index: Array, axis: int) -> tuple[Array, Any]:
 
     def pull(g: Array) -> Array:
         d = np.zeros_like(a, dtype=g.dtype)
-        position: list[Any] = [*np.indices(index.shape, sparse=True)]
+        grid: Any = np.indices(index.shape, sparse=True)
+        position: list[Any] = [asarray(i) for i in grid]
         position[axis] = index
         np.add.at(d, tuple(position), g)
         return d
@@ -227,7 +231,7 @@ def gather(a: Array, index: Array, axis: int) -> tuple[Array, Any]:
 @rule
 def cat(*arrays: Array, axis: int = 0) -> tuple[Array, Any]:
     """Join along an existing axis."""
-    stops = np.cumsum([a.shape[axis] for a in arrays])[:-1]
+    stops = np.cumsum([a.shape[axis] for a in arrays])[:-1].tolist()
 
     def pull(g: Array, needs: tuple[bool, ...]) -> list[Array]:
         return [part.copy() for part in np.split(g, stops, axis)]

@@ -12,7 +12,8 @@ from lmbook.autograd.explain import explain, nonfinite
 from lmbook.autograd.graph import Node, anomaly_mode, grad_mode
 from lmbook.autograd.methods import Methods
 from lmbook.autograd.primitives import PRIMITIVES
-from lmbook.backend import Array, DTypeError, GradientError, ShapeError, float32, float64
+from lmbook.backend import Array, DTypeError, GradientError, ShapeError, float32, float64, table
+from lmbook.backend.memory import asarray, host, local, writeable
 
 VIEWS = {"reshape", "permute", "expand", "flip", "getitem"}
 """Primitives whose result may share memory with their input."""
@@ -29,7 +30,9 @@ class Tensor(Methods):
     __array_ufunc__ = None  # array + tensor is the tensor's business
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
-        self.data: Array = data if isinstance(data, np.ndarray) else np.asarray(data)
+        self.data: Array = (
+            data if type(data) is np.ndarray and not table.on_gpu() else asarray(data)
+        )
         self.grad: Tensor | None = None
         self._node: Node | None = None
         self._version = [0]
@@ -93,10 +96,10 @@ class Tensor(Methods):
         return self.data.size
 
     def numpy(self) -> Array:
-        """The array itself, without a copy; not while a gradient is attached."""
+        """The array itself, without a copy, or a copy from the GPU; not while a gradient is attached."""
         if self.requires_grad:
             raise GradientError("numpy: the tensor requires a gradient; use x.detach().numpy()")
-        return self.data
+        return host(self.data)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         return np.array(self.numpy(), dtype=dtype, copy=copy)
@@ -131,7 +134,7 @@ class Tensor(Methods):
                 f"bool: a tensor of shape {self.shape} has no single truth value; "
                 "use .any() or .all()"
             )
-        return bool(self.data)
+        return bool(self.data.item())
 
     def __float__(self) -> float:
         return float(self.item())
@@ -140,12 +143,12 @@ class Tensor(Methods):
         return int(self.item())
 
     def __index__(self) -> int:
-        return self.data.__index__()
+        return host(self.data).__index__()
 
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:
-        text = np.array2string(self.data, precision=4, separator=", ", prefix="tensor(")
+        text = np.array2string(host(self.data), precision=4, separator=", ", prefix="tensor(")
         kind = "" if self.dtype in (float32, np.int64, np.bool_) else f", dtype={self.dtype}"
         grad = f", grad_fn=<{self._node.name}>" if self._node else ", requires_grad=True"
         return f"tensor({text}{kind}{grad if self.requires_grad else ''})"
@@ -176,7 +179,7 @@ class Tensor(Methods):
                 f"{operation}: changes in place a tensor of shape {self.shape} that requires a "
                 "gradient; make a new one (x = x + y), or change it inside `with no_grad():`"
             )
-        if not self.data.flags.writeable:
+        if not writeable(self.data):
             raise GradientError(
                 f"{operation}: this tensor is a read-only view (from expand or sum's gradient); "
                 "copy it first with x.clone()"
@@ -185,7 +188,7 @@ class Tensor(Methods):
         return self.data
 
     def _assign(self, operation: str, value: Any, ufunc: Callable[..., Any] | None) -> Tensor:
-        data, value = self._change(operation), raw(value)
+        data, value = self._change(operation), local(raw(value))
         try:
             if ufunc is None:
                 np.copyto(data, value, casting="same_kind")
@@ -228,12 +231,12 @@ class Tensor(Methods):
 
     def __setitem__(self, index: Any, value: Any) -> None:
         data = self._change("setitem")
-        index = raw_index(index)
+        index, value = raw_index(index), local(raw(value))
         try:
-            data[index] = raw(value)
+            data[index] = value
         except (ValueError, IndexError) as error:
             self._version[0] -= 1  # nothing was changed
-            raise explain("setitem", (data, raw(value)), error) from None
+            raise explain("setitem", (data, value), error) from None
 
     # Operators; every other operation is in `Methods`
     def _op(self, name: str, *others: Any, **params: Any) -> Tensor:
@@ -243,7 +246,7 @@ class Tensor(Methods):
         return apply(name, *inputs, **params)
 
     def _constant(self, data: Any) -> Tensor:
-        return Tensor(np.asarray(data))
+        return Tensor(data)
 
     def __add__(self, other: Any) -> Tensor:
         return apply("add", self, other)
@@ -276,7 +279,7 @@ class Tensor(Methods):
         return apply("div", other, self)
 
     def __rpow__(self, other: Any) -> Tensor:
-        return apply("pow", np.asarray(other, self.dtype), self)
+        return apply("pow", asarray(other, self.dtype), self)
 
     def __rmatmul__(self, other: Any) -> Tensor:
         return apply("matmul", other, self)
@@ -323,14 +326,14 @@ def raw(x: Any) -> Any:
 def raw_index(index: Any) -> Any:
     """An index with tensors replaced by their arrays."""
     if isinstance(index, tuple):
-        return tuple(raw(i) for i in index)
-    return raw(index)
+        return tuple(local(raw(i)) for i in index)
+    return local(raw(index))
 
 
 def compare(name: str, ufunc: Callable[..., Any], a: Any, b: Any) -> Tensor:
     """A result that has no gradient."""
     try:
-        return Tensor(ufunc(raw(a), raw(b)))
+        return Tensor(ufunc(local(raw(a)), local(raw(b))))
     except (ValueError, TypeError) as error:
         raise explain(name, (raw(a), raw(b)), error) from None
 
@@ -341,31 +344,28 @@ def apply(name: str, *inputs: Any, **params: Any) -> Tensor:
         x.data if isinstance(x, Tensor) else x.item() if isinstance(x, np.floating) else x
         for x in inputs
     ]  # a NumPy number is taken as Python's, so that it does not widen float32
+    if table.on_gpu():
+        arrays = [local(a) for a in arrays]
     try:
         out, pull = PRIMITIVES[name](*arrays, **params)
     except (ValueError, IndexError, TypeError) as error:
         raise explain(name, tuple(arrays), error, params.get("shape")) from None
-    if isinstance(out, np.generic):
-        out = np.asarray(out)
     if out.dtype is float64 and not any(getattr(a, "dtype", float32) == float64 for a in arrays):
-        out = out.astype(
-            params.get("dtype", float32)
-        )  # integers and numbers make float32, as in PyTorch
+        # integers and numbers make float32, as in PyTorch
+        out = out.astype(params.get("dtype", float32))
     if anomaly_mode.get():
         nonfinite(name, out, arrays)
     result = Tensor(out)
     if name in VIEWS and isinstance(inputs[0], Tensor):
         result._version = inputs[0]._version
     if grad_mode.get():
-        edges = tuple(
-            [
-                (x._node or (x if x._leaf else None)) if isinstance(x, Tensor) else None
-                for x in inputs
-            ]
-        )
+        edges = tuple([
+            (x._node or (x if x._leaf else None)) if isinstance(x, Tensor) else None
+            for x in inputs
+        ])  # fmt: skip
         if any(edges_ is not None for edges_ in edges) and out.dtype.kind == "f":
-            guards = tuple([(x._version, x._version[0]) for x in inputs if isinstance(x, Tensor)])
-            guards += ((result._version, result._version[0]),)
+            held = [*(x for x in inputs if isinstance(x, Tensor)), result]
+            guards = tuple([(x._version, x._version[0]) for x in held])
             result._node = Node(name, edges, pull, out, guards)
     return result
 
@@ -384,7 +384,7 @@ def start(output: Tensor, gradient: Any) -> Array:
                 "Reduce it first, e.g. y.sum() or y.mean(), or pass backward(gradient=...)"
             )
         return np.ones_like(output.data)
-    seed = np.asarray(raw(gradient), dtype=output.dtype)
+    seed = asarray(raw(gradient), dtype=output.dtype)
     if seed.shape != output.shape:
         raise ShapeError(
             f"backward: gradient has shape {seed.shape}, the output {output.shape}; they must agree"
@@ -394,7 +394,7 @@ def start(output: Tensor, gradient: Any) -> Array:
 
 def _accumulate(leaf: Tensor, g: Array, owned: bool) -> None:
     if leaf.grad is None:
-        leaf.grad = Tensor(g if owned else np.array(g, order="C"))
+        leaf.grad = Tensor(g if owned else g.copy())
     else:
         leaf.grad._change("backward")
         np.add(leaf.grad.data, g, out=leaf.grad.data)

@@ -1,11 +1,8 @@
 """Which implementation runs: plain NumPy, NumPy with numba kernels, or CuPy."""
 
 import os
+import sys
 from importlib.util import find_spec
-from types import ModuleType
-from typing import Any
-
-import numpy as np
 
 from lmbook.backend import table
 from lmbook.backend.errors import MissingDependency, require
@@ -19,8 +16,16 @@ def available() -> dict[str, bool]:
     return {
         "numpy": True,
         "numba": find_spec("numba") is not None,
-        "cupy": find_spec("cupy") is not None,
+        "cupy": "cupy" in sys.modules or find_spec("cupy") is not None,
     }
+
+
+def gpu_found() -> bool:
+    """Whether CuPy is installed and finds a GPU."""
+    try:
+        return bool(require("cupy", "gpu", "gpu_found").is_available())
+    except MissingDependency:
+        return False
 
 
 def use(name: str = "auto") -> str:
@@ -45,7 +50,7 @@ def use(name: str = "auto") -> str:
         from lmbook.backend import fast
 
         fast.register()
-    table.select("fast" if name == "numba" else "reference")
+    table.select({"numba": "fast", "cupy": "cupy"}.get(name, "reference"))
     _current = name
     return name
 
@@ -53,14 +58,6 @@ def use(name: str = "auto") -> str:
 def current() -> str:
     """Name of the backend in use; the first call settles it."""
     return _current or use(os.environ.get("LMBOOK_BACKEND", "auto"))
-
-
-def namespace(*arrays: Any) -> ModuleType:
-    """The array library that made `arrays`: numpy, or cupy if one of them lives on a GPU."""
-    for array in arrays:
-        if type(array).__module__.startswith("cupy"):
-            return require("cupy", "gpu", "an array on the GPU")
-    return np
 
 
 table.on_first_use(current)

@@ -69,6 +69,13 @@ def select(variant: str) -> None:
         entry.run = None
 
 
+def on_gpu() -> bool:
+    """Whether the backend in use keeps arrays on a GPU."""
+    if _selected is None:
+        _settle()
+    return _selected == "cupy"
+
+
 def on_first_use(settle: Callable[[], Any]) -> None:
     """Call `settle` when the first kernel runs before any backend was chosen."""
     global _settle

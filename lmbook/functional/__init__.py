@@ -1,5 +1,6 @@
 """Level 2: operations of neural networks on tensors, with hand-written derivatives."""
 
+from lmbook.functional import ladder as _ladder  # noqa: F401 - registers the kernels of the GPU
 from lmbook.functional.activation import (
     gelu,
     glu,

@@ -10,7 +10,7 @@ import numpy as np
 
 from lmbook.autograd import Tensor, primitive
 from lmbook.autograd.tensor import raw
-from lmbook.backend import DTypeError, ShapeError, default_generator
+from lmbook.backend import DTypeError, ShapeError, asarray, default_generator
 from lmbook.backend.kernels import attention as k
 from lmbook.backend.kernels import dense
 
@@ -108,7 +108,7 @@ def _additive(mask: Any, dtype: np.dtype) -> np.ndarray | None:
     m = raw(mask)
     if m is None:
         return None
-    m = np.asarray(m)
+    m = asarray(m)
     if m.dtype == np.bool_:
         return np.where(m, dtype.type(0), dtype.type(-np.inf))
     if m.dtype.kind != "f":
@@ -148,7 +148,7 @@ def rotary(x: Tensor, cos: Any, sin: Any) -> Tensor:
     Shapes: x (..., T, E), cos and sin (T, E/2). Source: Su et al. 2021, with the pairing that Llama's
     published checkpoints use.
     """
-    c, s = np.asarray(raw(cos)), np.asarray(raw(sin))
+    c, s = asarray(raw(cos)), asarray(raw(sin))
     if x.shape[-1] % 2 or c.shape != (x.shape[-2], x.shape[-1] // 2):
         raise ShapeError(
             f"rotary: input {x.shape} needs an even width and angles of shape (length, width / 2) = "

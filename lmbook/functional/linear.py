@@ -4,7 +4,7 @@ import numpy as np
 
 from lmbook.autograd import Tensor, primitive
 from lmbook.autograd.tensor import raw
-from lmbook.backend import DTypeError, IndexRangeError, ShapeError, default_generator
+from lmbook.backend import DTypeError, IndexRangeError, ShapeError, asarray, default_generator
 from lmbook.backend.kernels import dense
 
 
@@ -56,10 +56,10 @@ def _embedding(weight, index):  # type: ignore[no-untyped-def]
 def embedding(index: Tensor, weight: Tensor) -> Tensor:
     """Rows of `weight` (entries, width) picked by integers of any shape; result (*index, width)."""
     ids = raw(index)
-    ids = ids if isinstance(ids, np.ndarray) else np.asarray(ids)
+    ids = asarray(ids)
     if ids.dtype.kind not in "iu":
         raise DTypeError(f"embedding: the indices must be integers, got {ids.dtype}; use x.long()")
-    if ids.size and (ids.min() < 0 or ids.max() >= weight.shape[0]):
+    if ids.size and (ids.min().item() < 0 or ids.max().item() >= weight.shape[0]):
         raise IndexRangeError(
             f"embedding: indices run from {ids.min()} to {ids.max()}, the table of shape "
             f"{weight.shape} has rows 0 to {weight.shape[0] - 1}; check the vocabulary size"

@@ -6,7 +6,7 @@ import numpy as np
 
 from lmbook.autograd import Tensor, primitive
 from lmbook.autograd.tensor import raw
-from lmbook.backend import DTypeError, IndexRangeError, ShapeError
+from lmbook.backend import DTypeError, IndexRangeError, ShapeError, asarray, contiguous
 from lmbook.backend.kernels import activation
 from lmbook.backend.kernels import loss as k
 from lmbook.functional.reduction import reduce, same_shape
@@ -48,7 +48,7 @@ def _cross_entropy(logits, target, weights, ignore_index, smoothing):  # type: i
         d = k.cross_entropy_backward(rows, p, target, ignore_index, smoothing)
         return d, None, None, None, None
 
-    return (each if weights is None else np.asarray(each @ weights, logits.dtype)), pull
+    return (each if weights is None else asarray(each @ weights, logits.dtype)), pull
 
 
 def cross_entropy(
@@ -65,7 +65,7 @@ def cross_entropy(
     the mean. Smoothing s puts s / C of the target on every class.
     """
     t = raw(target)
-    t = t if isinstance(t, np.ndarray) else np.asarray(t)
+    t = asarray(t)
     if input.ndim == 0:
         raise ShapeError(
             "cross_entropy: input () has no classes; it must be (C,), (N, C) or (N, C, ...)"
@@ -87,18 +87,18 @@ def cross_entropy(
     if logits.ndim > 2:
         order = (0, *range(2, logits.ndim), 1)
         logits = logits.permute(order).reshape(-1, classes)
-    flat = np.ascontiguousarray(t).reshape(-1)
+    flat = contiguous(t).reshape(-1)
     counted = flat != ignore_index
-    if counted.any():
-        seen = flat[counted] if not counted.all() else flat
-        if seen.min() < 0 or seen.max() >= classes:
+    if counted.any().item():
+        seen = flat[counted] if not counted.all().item() else flat
+        if seen.min().item() < 0 or seen.max().item() >= classes:
             raise IndexRangeError(
                 f"cross_entropy: targets run from {seen.min()} to {seen.max()}, the input of shape "
                 f"{input.shape} has classes 0 to {classes - 1}"
             )
     weights = None
     if reduction == "mean":
-        weights = counted / logits.dtype.type(counted.sum())
+        weights = counted / logits.dtype.type(counted.sum().item())
     elif reduction == "sum":
         weights = np.ones(len(flat), logits.dtype)
     elif reduction != "none":
@@ -124,17 +124,19 @@ def nll_loss(
     input: Tensor, target: Any, ignore_index: int = -100, reduction: str = "mean"
 ) -> Tensor:
     """-input[target], for input of log-probabilities (N, C) and integer targets (N,)."""
-    t = np.asarray(raw(target))
+    t = asarray(raw(target))
     if input.ndim != 2 or t.shape != input.shape[:1]:
         raise ShapeError(
             f"nll_loss: needs input (N, C) and target (N,), got {input.shape} and {t.shape}"
         )
     counted = t != ignore_index
-    if counted.any() and (t[counted].min() < 0 or t[counted].max() >= input.shape[1]):
+    if counted.any().item() and (
+        t[counted].min().item() < 0 or t[counted].max().item() >= input.shape[1]
+    ):
         raise IndexRangeError(f"nll_loss: a target is outside classes 0 to {input.shape[1] - 1}")
     picked = -input.gather(1, np.where(counted, t, 0)[:, None])[:, 0] * counted.astype(input.dtype)
     if reduction == "mean":
-        return picked.sum() / float(counted.sum())
+        return picked.sum() / counted.sum().item()
     return reduce(picked, reduction)
 
 
@@ -157,7 +159,7 @@ def binary_cross_entropy_with_logits(input: Tensor, target: Any, reduction: str 
 def binary_cross_entropy(input: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     """-t log p - (1 - t) log(1 - p), for probabilities p; logarithms are cut off at -100."""
     same_shape("binary_cross_entropy", input, target)
-    if input.data.size and (input.data.min() < 0 or input.data.max() > 1):
+    if input.data.size and (input.data.min().item() < 0 or input.data.max().item() > 1):
         raise ValueError(
             "binary_cross_entropy: the input must be probabilities in [0, 1]; for logits use "
             "binary_cross_entropy_with_logits"

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from lmbook.autograd import Tensor, no_grad, primitive
-from lmbook.backend import ShapeError
+from lmbook.backend import ShapeError, asarray, contiguous
 from lmbook.backend.kernels import norm as k
 
 
@@ -25,7 +25,7 @@ exchange: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 
 
 def _rows(x: np.ndarray, width: int) -> np.ndarray:
-    return np.ascontiguousarray(x).reshape(-1, width)
+    return contiguous(x).reshape(-1, width)
 
 
 @primitive
@@ -133,12 +133,12 @@ def group_norm(
 @primitive
 def _batch_norm(x, weight, bias, mean, rstd, count):  # type: ignore[no-untyped-def]
     """Normalise channels by the given moments: those of `count` values, or, if 0, fixed ones."""
-    rows = np.ascontiguousarray(x).reshape(x.shape[0], x.shape[1], -1)
+    rows = contiguous(x).reshape(x.shape[0], x.shape[1], -1)
     y = k.batch_norm(rows, mean, rstd, weight, bias)
     shards = exchange.get()
 
     def pull(g, needs):  # type: ignore[no-untyped-def]
-        g = np.ascontiguousarray(g).reshape(rows.shape)
+        g = contiguous(g).reshape(rows.shape)
         total, product = k.batch_norm_sums(g, rows, mean, rstd)
         dx = None
         if needs[0]:
@@ -146,7 +146,7 @@ def _batch_norm(x, weight, bias, mean, rstd, count):  # type: ignore[no-untyped-
             if shards is not None and count:
                 flow = tuple(map(sum, zip(*shards.gather(flow), strict=True)))
             share = rows.size // rows.shape[1] / count if count else 0
-            flow = tuple(np.asarray(part * share, g.dtype) for part in flow)
+            flow = tuple(asarray(part * share, g.dtype) for part in flow)
             dx = k.batch_norm_backward(g, rows, mean, rstd, weight, *flow).reshape(x.shape)
         return dx, product if needs[1] else None, total if needs[2] else None, None, None, None
 
@@ -156,7 +156,7 @@ def _batch_norm(x, weight, bias, mean, rstd, count):  # type: ignore[no-untyped-
 def _moments(x: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
     """How many values a channel has in the whole batch, their mean and their variance."""
     count = x.size // x.shape[1]
-    mean, var = k.batch_moments(np.ascontiguousarray(x).reshape(x.shape[0], x.shape[1], -1))
+    mean, var = k.batch_moments(contiguous(x).reshape(x.shape[0], x.shape[1], -1))
     shards = exchange.get()
     if shards is None:
         return count, mean, var
@@ -166,7 +166,7 @@ def _moments(x: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
     spread = sum(
         c * (v + (m - whole) ** 2) for c, m, v in zip(counts, means, variances, strict=True)
     )
-    return n, whole.astype(x.dtype), np.asarray(spread / n, x.dtype)
+    return n, whole.astype(x.dtype), asarray(spread / n, x.dtype)
 
 
 def batch_norm(

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from lmbook.autograd import Tensor, primitive
-from lmbook.backend import DTypeError, ShapeError
+from lmbook.backend import DTypeError, ShapeError, contiguous
 from lmbook.backend.kernels import recurrent as k
 
 
@@ -25,7 +25,7 @@ def _input_gates(x, weight, *biases):  # type: ignore[no-untyped-def]
 
 def _states(steps, initial):  # type: ignore[no-untyped-def]
     """Room for the states before, between and after all steps, the first (N, H) filled in."""
-    states = np.empty((steps + 1, *initial.shape[::-1]), initial.dtype)
+    states = np.empty_like(initial, shape=(steps + 1, *initial.shape[::-1]))
     states[0] = initial.T
     return states
 
@@ -51,7 +51,7 @@ def _gradients(needs, x, w_ih, rows, da, db):  # type: ignore[no-untyped-def]
 @primitive
 def _rnn(x, w_ih, w_hh, b_ih, b_hh, h0, relu):  # type: ignore[no-untyped-def]
     """All states (T, N, H)."""
-    x = np.ascontiguousarray(x)
+    x = contiguous(x)
     a, h = _input_gates(x, w_ih, b_ih, b_hh), _states(len(x), h0)
     k.rnn(a, w_hh, h, relu)
     rows = k.turn(h)
@@ -66,7 +66,7 @@ def _rnn(x, w_ih, w_hh, b_ih, b_hh, h0, relu):  # type: ignore[no-untyped-def]
 @primitive
 def _lstm(x, w_ih, w_hh, b_ih, b_hh, h0, c0):  # type: ignore[no-untyped-def]
     """All states and, in one more row, the last cell: (T + 1, N, H)."""
-    x, steps = np.ascontiguousarray(x), len(x)
+    x, steps = contiguous(x), len(x)
     a, c = _input_gates(x, w_ih, b_ih, b_hh), _states(steps, c0)
     h, tanh_c = _states(steps + 1, h0), np.empty_like(c[1:])
     k.lstm(a, w_hh, h, c, tanh_c)
@@ -84,7 +84,7 @@ def _lstm(x, w_ih, w_hh, b_ih, b_hh, h0, c0):  # type: ignore[no-untyped-def]
 @primitive
 def _gru(x, w_ih, w_hh, b_ih, b_hh, h0):  # type: ignore[no-untyped-def]
     """All states (T, N, H)."""
-    x = np.ascontiguousarray(x)
+    x = contiguous(x)
     a, h = _input_gates(x, w_ih, b_ih), _states(len(x), h0)
     b = np.empty_like(a)
     k.gru(a, w_hh, b_hh, h, b)

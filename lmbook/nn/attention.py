@@ -10,7 +10,7 @@ import numpy as np
 from lmbook import functional as F
 from lmbook.autograd import Tensor
 from lmbook.autograd.tensor import raw
-from lmbook.backend import ShapeError
+from lmbook.backend import ShapeError, asarray
 from lmbook.nn import init
 from lmbook.nn.linear import Linear
 from lmbook.nn.module import Module, Parameter
@@ -112,10 +112,10 @@ class MultiheadAttention(Module):
         """Both masks as numbers to add to the scores (N, H, L, S)."""
         masks = []
         if attn_mask is not None:
-            m = np.asarray(raw(attn_mask))
+            m = asarray(raw(attn_mask))
             masks.append(_forbid(m.reshape(-1, self.num_heads, *m.shape[1:]) if m.ndim == 3 else m))
         if padding is not None:
-            p = np.asarray(raw(padding))
+            p = asarray(raw(padding))
             masks.append(_forbid(p[:, None, None, :] if batched else p[None, None, None, :]))
         return sum(masks[1:], masks[0]) if masks else None
 

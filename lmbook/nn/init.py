@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lmbook.autograd import Tensor
-from lmbook.backend import ShapeError, default_dtype, default_generator
+from lmbook.backend import ShapeError, asarray, default_dtype, default_generator
 
 _shapes_only = False
 
@@ -37,7 +37,8 @@ def new(*shape: int, dtype: Any = default_dtype) -> Tensor:
 
 def _fill(x: Tensor, draw: Any) -> Tensor:
     if 0 not in x.data.strides or x.numel() <= 1:  # a shape without memory stays as it is
-        x.data[...] = draw(default_generator())
+        value = draw(default_generator())
+        x.data[...] = asarray(value, x.dtype) if isinstance(value, np.ndarray) else value
         x._version[0] += 1
     return x
 

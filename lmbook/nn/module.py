@@ -7,7 +7,7 @@ import numpy as np
 
 from lmbook.autograd import Tensor, no_grad
 from lmbook.autograd.graph import Handle
-from lmbook.backend import ShapeError
+from lmbook.backend import ShapeError, asarray
 
 
 class Parameter(Tensor):
@@ -245,7 +245,7 @@ class Module:
                 )
         with no_grad():
             for name, array in arrays.items():
-                own[name].data = np.array(array, dtype=own[name].dtype)
+                own[name].data = asarray(array, own[name].dtype).copy()
                 own[name]._version[0] += 1
 
     # Printing
@@ -264,4 +264,4 @@ class Module:
 def _array(value: Any) -> np.ndarray:
     if isinstance(value, Tensor):
         return value.data
-    return value.detach().cpu().numpy() if hasattr(value, "cpu") else np.asarray(value)
+    return value.detach().cpu().numpy() if hasattr(value, "cpu") else asarray(value)

@@ -16,7 +16,7 @@ def clip_grad_norm_(
     g <- g * min(1, max_norm / (norm + 1e-6)). Source: Pascanu et al. 2013.
     """
     gradients = [p.grad.data for p in parameters if p.grad is not None]
-    norm = float(np.sqrt(sum(float(np.vdot(g, g)) for g in gradients)))
+    norm = float(np.sqrt(sum(np.vdot(g, g).item() for g in gradients)))
     if not np.isfinite(norm) and error_if_nonfinite:
         raise NonFiniteError(
             f"clip_grad_norm_: the gradients' norm is {norm}; lower the learning rate, or find the "

@@ -1,6 +1,7 @@
 """Level 2: optimisers with and without gradients, and schedules of the learning rate."""
 
 from lmbook.optim import bbob, heuristic, lr_scheduler, performance
+from lmbook.optim.gradient import ladder as _ladder  # noqa: F401 - registers a kernel of the GPU
 from lmbook.optim.gradient.adafactor import Adafactor
 from lmbook.optim.gradient.adagrad import Adagrad
 from lmbook.optim.gradient.adam import Adam, AdamW

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lmbook.backend import require
+from lmbook.backend import host, require
 from lmbook.nn import Module
 from lmbook.optim import Optimizer
 
@@ -22,7 +22,7 @@ def save_tensors(path: str | Path, tensors: dict[str, np.ndarray], metadata: Any
     """Write arrays and anything that JSON can hold to `path`, atomically."""
     safetensors = require("safetensors.numpy", "book", "saving a checkpoint")
     path = Path(path)
-    arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
+    arrays = {name: np.asarray(host(array), order="C") for name, array in tensors.items()}
     text = json.dumps(metadata)  # one entry: the format writes several in any order
     header = {"lmbook": json.dumps({"sha256": _digest(arrays, text), "metadata": text})}
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")

@@ -99,7 +99,7 @@ def test_slices_of_the_batch(stride, monkeypatch):
 
 def test_one_by_one_is_a_linear_map_of_channels(rng):
     x, w = rng.standard_normal((2, 5, 4, 3)), rng.standard_normal((7, 5, 1, 1))
-    y = F.conv2d(Tensor(x), Tensor(w)).data
+    y = F.conv2d(Tensor(x), Tensor(w)).detach().numpy()
     assert np.allclose(y, np.einsum("nchw,oc->nohw", x, w[:, :, 0, 0]), rtol=0, atol=1e-12)
     parity("functional.conv2d, 1 by 1", F.conv2d, TF.conv2d, [(3, 5, 4, 4), (7, 5, 1, 1), (7,)])
     parity("functional.conv2d, 1 by 1", F.conv2d, TF.conv2d, [(3, 5, 1, 1), (7, 5, 1, 1), (7,)])
@@ -138,7 +138,12 @@ def test_convolution_is_unfold_and_a_product(rng):
     x, w = rng.standard_normal((2, 3, 7, 6)), rng.standard_normal((5, 3, 3, 3))
     columns = F.unfold(Tensor(x), 3, padding=1)
     y = (Tensor(w.reshape(5, -1)) @ columns).reshape(2, 5, 7, 6)
-    assert np.allclose(y.data, F.conv2d(Tensor(x), Tensor(w), padding=1).data, rtol=0, atol=1e-12)
+    assert np.allclose(
+        y.detach().numpy(),
+        F.conv2d(Tensor(x), Tensor(w), padding=1).detach().numpy(),
+        rtol=0,
+        atol=1e-12,
+    )
 
 
 @pytest.mark.parametrize("backward", [F.conv2d, F.conv_transpose2d])
@@ -186,9 +191,11 @@ def test_layers_start_as_pytorchs(name):
     for (key, a), (other, b) in zip(ours.named_parameters(), theirs.named_parameters()):
         assert key == other and a.shape == tuple(b.shape)
         bound = 1 / np.sqrt(np.prod(theirs.weight.shape[1:]))
-        assert np.abs(a.data).max() <= bound and np.abs(b.detach().numpy()).max() <= bound
-    assert np.abs(ours.weight.data).max() > 0.98 * bound
-    assert np.isclose(ours.weight.data.std(), bound / np.sqrt(3), rtol=0.1)
+        assert (
+            np.abs(a.detach().numpy()).max() <= bound and np.abs(b.detach().numpy()).max() <= bound
+        )
+    assert np.abs(ours.weight.detach().numpy()).max() > 0.98 * bound
+    assert np.isclose(ours.weight.detach().numpy().std(), bound / np.sqrt(3), rtol=0.1)
 
 
 def test_layers_print_their_sizes():

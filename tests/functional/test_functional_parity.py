@@ -227,8 +227,10 @@ def test_extreme_values(name: str, dtype: Any) -> None:
     y, z = getattr(F, name)(x, **extra), getattr(TF, name)(t, **extra)
     g = np.arange(1, 10).astype(dtype)
     z.backward(torch.tensor(g))
-    np.testing.assert_allclose(y.data, z.detach().numpy(), rtol=1e-5, atol=1e-30)
-    np.testing.assert_allclose(grad(y, x, gradient=g)[0].data, t.grad.numpy(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(y.detach().numpy(), z.detach().numpy(), rtol=1e-5, atol=1e-30)
+    np.testing.assert_allclose(
+        grad(y, x, gradient=g)[0].detach().numpy(), t.grad.numpy(), rtol=1e-5, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("logit", [-1e4, -100.0, 100.0, 1e4])
@@ -239,14 +241,14 @@ def test_extreme_logits_have_finite_losses(logit: float) -> None:
         F.binary_cross_entropy_with_logits(x, as_tensor(np.array([[1, 0, 1]], np.float32))),
     ):
         (g,) = grad(loss, x)
-        assert np.isfinite(loss.item()) and np.isfinite(g.data).all()
+        assert np.isfinite(loss.item()) and np.isfinite(g.detach().numpy()).all()
 
 
 def test_certain_probabilities_have_finite_losses() -> None:
     p, t = np.array([0.0, 1.0, 0.0, 1.0]), np.array([0.0, 1.0, 1.0, 0.0])
     ours = F.binary_cross_entropy(as_tensor(p), as_tensor(t), reduction="none")
     theirs = TF.binary_cross_entropy(torch.tensor(p), torch.tensor(t), reduction="none")
-    np.testing.assert_allclose(ours.data, theirs.numpy())
+    np.testing.assert_allclose(ours.detach().numpy(), theirs.numpy())
 
 
 def test_a_query_that_may_look_nowhere_gives_zero() -> None:
@@ -254,9 +256,9 @@ def test_a_query_that_may_look_nowhere_gives_zero() -> None:
     mask = np.ones((3, 3), bool)
     mask[1] = False
     y = F.scaled_dot_product_attention(q, q, q, attn_mask=mask)
-    assert np.array_equal(y.data[:, :, 1], np.zeros((1, 2, 4)))
+    assert np.array_equal(y.detach().numpy()[:, :, 1], np.zeros((1, 2, 4)))
     (g,) = grad(y.sum(), q)
-    assert np.isfinite(g.data).all()
+    assert np.isfinite(g.detach().numpy()).all()
 
 
 def test_all_targets_ignored() -> None:
@@ -276,15 +278,15 @@ def test_batch_norm_moves_the_running_moments_as_pytorch_does() -> None:
         x = rng.standard_normal((4, 3, 5)) + 2
         F.batch_norm(as_tensor(x), mean, var, training=True, momentum=0.3)
         TF.batch_norm(torch.tensor(x), tm, tv, training=True, momentum=0.3)
-    np.testing.assert_allclose(mean.data, tm.numpy())
-    np.testing.assert_allclose(var.data, tv.numpy())
+    np.testing.assert_allclose(mean.detach().numpy(), tm.numpy())
+    np.testing.assert_allclose(var.detach().numpy(), tv.numpy())
 
 
 def test_rotary_keeps_lengths_and_sees_only_distances() -> None:
     rng = np.random.default_rng(0)
     angle = np.arange(6)[:, None] * np.array([1.0, 0.1])
     q, k = (np.tile(rng.standard_normal(4), (6, 1)) for _ in range(2))
-    a, b = (F.rotary(as_tensor(v), np.cos(angle), np.sin(angle)).data for v in (q, k))
+    a, b = (F.rotary(as_tensor(v), np.cos(angle), np.sin(angle)).detach().numpy() for v in (q, k))
     np.testing.assert_allclose((a * a).sum(-1), (q * q).sum(-1))
     scores = a @ b.T
     for d in range(-5, 6):
@@ -301,7 +303,11 @@ def dropping(p: float) -> tuple[Any, Any]:
         return F.dropout(x, p, generator=np.random.default_rng(5))
 
     def theirs(x: Any) -> Any:
-        kept = F.dropout(as_tensor(np.ones(x.shape)), p, generator=np.random.default_rng(5)).data
+        kept = (
+            F.dropout(as_tensor(np.ones(x.shape)), p, generator=np.random.default_rng(5))
+            .detach()
+            .numpy()
+        )
         return x * torch.tensor(kept != 0) / (1 - p)
 
     return ours, theirs
@@ -318,15 +324,15 @@ def test_dropout_s_values_and_gradient(p: float) -> None:
 def test_dropout(p: float) -> None:
     x = Tensor(np.full((200, 300), 2.0, np.float32), requires_grad=True)
     y = F.dropout(x, p, generator=np.random.default_rng(0))
-    kept = y.data != 0
+    kept = y.detach().numpy() != 0
     n, expected = x.numel(), 1 - p
     assert abs(kept.mean() - expected) < 5 * np.sqrt(p * (1 - p) / n)
-    np.testing.assert_allclose(y.data[kept], 2 / (1 - p), rtol=1e-6)
-    (g,) = grad(y, x, gradient=np.ones_like(x.data))
-    np.testing.assert_allclose(g.data, kept / np.float32(1 - p), rtol=1e-6)
+    np.testing.assert_allclose(y.detach().numpy()[kept], 2 / (1 - p), rtol=1e-6)
+    (g,) = grad(y, x, gradient=np.ones_like(x.detach().numpy()))
+    np.testing.assert_allclose(g.detach().numpy(), kept / np.float32(1 - p), rtol=1e-6)
     assert y.dtype == np.float32
     again = F.dropout(x, p, generator=np.random.default_rng(0))
-    assert np.array_equal(again.data, y.data)
+    assert np.array_equal(again.detach().numpy(), y.detach().numpy())
 
 
 def test_dropout_off_is_the_identity() -> None:
@@ -338,9 +344,11 @@ def test_attention_dropout_is_unbiased_and_differentiable() -> None:
     """With the values one-hot the output is the dropped softmax itself."""
     q = Tensor(np.zeros((1, 1, 400, 2)), requires_grad=True)
     v = as_tensor(np.eye(20)[None, None])
-    y = F.scaled_dot_product_attention(
-        q, as_tensor(np.zeros((1, 1, 20, 2))), v, dropout_p=0.25
-    ).data
+    y = (
+        F.scaled_dot_product_attention(q, as_tensor(np.zeros((1, 1, 20, 2))), v, dropout_p=0.25)
+        .detach()
+        .numpy()
+    )
     assert abs((y != 0).mean() - 0.75) < 0.03
     np.testing.assert_allclose(y[y != 0], 1 / 20 / 0.75)
 

@@ -61,7 +61,7 @@ def test_the_first_of_equals_takes_the_gradient(rng):
         g = rng.standard_normal(y.shape)
         y.backward(g)
         z.backward(torch.tensor(g))
-        assert np.allclose(ours.grad.data, theirs.grad.numpy(), rtol=0, atol=1e-12)
+        assert np.allclose(ours.grad.detach().numpy(), theirs.grad.numpy(), rtol=0, atol=1e-12)
 
 
 def test_large_windows_and_defaults():
@@ -74,7 +74,7 @@ def test_large_windows_and_defaults():
 def test_nan_is_not_swept_under_the_carpet():
     x = np.arange(16.0).reshape(1, 1, 4, 4)
     x[0, 0, 1, 2] = np.nan
-    y = F.max_pool2d(Tensor(x), 2).data
+    y = F.max_pool2d(Tensor(x), 2).detach().numpy()
     assert np.array_equal(np.isnan(y[0, 0]), [[False, True], [False, False]])
 
 

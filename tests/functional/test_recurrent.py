@@ -71,10 +71,10 @@ def test_second_backward_gives_the_same(name):
     x, w, u = (Tensor(rng.standard_normal(s), True) for s in ((5, 2, 3), (g * 4, 3), (g * 4, 4)))
     loss = sum(y.square().sum() for y in getattr(F, name)(x, w, u)[1:])
     loss.backward(retain_graph=True)
-    first = [t.grad.data.copy() for t in (x, w, u)]
+    first = [t.grad.detach().numpy().copy() for t in (x, w, u)]
     loss.backward()
     for t, before in zip((x, w, u), first, strict=True):
-        np.testing.assert_array_equal(t.grad.data, 2 * before)
+        np.testing.assert_array_equal(t.grad.detach().numpy(), 2 * before)
 
 
 @pytest.mark.parametrize("name", GATES)
@@ -89,7 +89,10 @@ def test_long_sequence_float32(name):
     theirs("rnn_tanh" if name == "rnn" else name)(*exact, zero, zero, *starts)[0].sum().backward()
     getattr(F, name)(*ours)[0].sum().backward()
     for a, b in zip(ours, exact, strict=True):
-        assert np.abs(a.grad.data - b.grad.numpy()).max() < 1e-4 * np.abs(b.grad.numpy()).max()
+        assert (
+            np.abs(a.grad.detach().numpy() - b.grad.numpy()).max()
+            < 1e-4 * np.abs(b.grad.numpy()).max()
+        )
 
 
 def test_errors_say_what_fits():

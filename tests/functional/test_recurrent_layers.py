@@ -94,25 +94,27 @@ def test_state_carried_over_equals_one_run(name):
     whole, _ = layer(x)
     first, state = layer(x[:2])
     second, _ = layer(x[2:], state)
-    np.testing.assert_allclose(lmbook.cat([first, second]).data, whole.data, atol=1e-14)
+    np.testing.assert_allclose(
+        lmbook.cat([first, second]).detach().numpy(), whole.detach().numpy(), atol=1e-14
+    )
     cell = getattr(nn, f"{name}Cell")(3, 4).double()
     cell.load_state_dict({k.removesuffix("_l0"): v for k, v in layer.state_dict().items()})
     state = None
     for t in range(6):
         state = cell(x[t], state)
         h = state[0] if name == "LSTM" else state
-        np.testing.assert_allclose(h.data, whole.data[t], atol=1e-14)
+        np.testing.assert_allclose(h.detach().numpy(), whole.detach().numpy()[t], atol=1e-14)
 
 
 def test_dropout_stands_between_layers_only():
     lmbook.manual_seed(0)
     x = lmbook.randn(7, 2, 3)
     one = nn.LSTM(3, 4, dropout=0.5)
-    np.testing.assert_array_equal(one(x)[0].data, one(x)[0].data)
+    np.testing.assert_array_equal(one(x)[0].detach().numpy(), one(x)[0].detach().numpy())
     two = nn.LSTM(3, 4, num_layers=2, dropout=0.5)
-    assert not np.array_equal(two(x)[0].data, two(x)[0].data)
+    assert not np.array_equal(two(x)[0].detach().numpy(), two(x)[0].detach().numpy())
     two.eval()
-    np.testing.assert_array_equal(two(x)[0].data, two(x)[0].data)
+    np.testing.assert_array_equal(two(x)[0].detach().numpy(), two(x)[0].detach().numpy())
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -120,10 +122,10 @@ def test_starts_as_torch_does(name):
     """Uniform within 1 / sqrt(hidden): the bound, the mean and the variance."""
     lmbook.manual_seed(0)
     for p in getattr(nn, name)(64, 100, bidirectional=True).parameters():
-        assert np.abs(p.data).max() <= 0.1
+        assert np.abs(p.detach().numpy()).max() <= 0.1
         if p.ndim == 2:
-            assert abs(p.data.mean()) < 0.005
-            assert p.data.var() == pytest.approx(0.01 / 3, rel=0.1)
+            assert abs(p.detach().numpy().mean()) < 0.005
+            assert p.detach().numpy().var() == pytest.approx(0.01 / 3, rel=0.1)
 
 
 def test_errors_say_what_fits():

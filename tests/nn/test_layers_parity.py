@@ -224,8 +224,8 @@ def test_sinusoidal_positions() -> None:
     parity(name, layer, lambda x: x + codes[: x.shape[-2]], [(2, 5, 6)], [(4, 6)])
     parity(f"{name}, offset", lambda x: layer(x, offset=7), lambda x: x + codes[7:12], [(2, 5, 6)])
     x = as_tensor(np.zeros((2, 5, 6)))
-    np.testing.assert_allclose(layer(x).data[1], table[:5], atol=1e-6)
-    np.testing.assert_allclose(layer(x, offset=7).data[0], table[7:12], atol=1e-6)
+    np.testing.assert_allclose(layer(x).detach().numpy()[1], table[:5], atol=1e-6)
+    np.testing.assert_allclose(layer(x, offset=7).detach().numpy()[0], table[7:12], atol=1e-6)
     assert not list(layer.parameters())
 
 
@@ -286,8 +286,12 @@ def test_batch_norm_trains_and_evaluates_as_pytorch_s(kind: str, dtype: str) -> 
         y.square().sum().backward()
         z.square().sum().backward()
         tolerance = {"float32": 2e-4, "float64": 1e-9}[dtype]
-        np.testing.assert_allclose(y.data, z.detach().numpy(), rtol=tolerance, atol=tolerance)
-        np.testing.assert_allclose(a.grad.data, b.grad.numpy(), rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(
+            y.detach().numpy(), z.detach().numpy(), rtol=tolerance, atol=tolerance
+        )
+        np.testing.assert_allclose(
+            a.grad.detach().numpy(), b.grad.numpy(), rtol=tolerance, atol=tolerance
+        )
         assert y.dtype == dtype
     for name, value in theirs.state_dict().items():
         np.testing.assert_allclose(ours.state_dict()[name], value.numpy(), rtol=1e-5)
@@ -318,5 +322,5 @@ def test_float32_state_loads_and_gives_the_same_output(name: str) -> None:
         y if isinstance(y, tuple) else [y], z if isinstance(z, tuple) else [z], strict=True
     ):
         if q is not None:
-            np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(p.detach().numpy(), q.detach().numpy(), rtol=1e-4, atol=1e-5)
             assert p.dtype == np.float32

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn as tnn
 
-from lmbook import Tensor, manual_seed, nn, tensor, zeros
+from lmbook import Tensor, backend, manual_seed, nn, tensor, zeros
 from lmbook.backend import ShapeError
 
 
@@ -70,7 +70,7 @@ def test_pytorch_s_state_loads_and_computes_the_same(pair: Any) -> None:
     ours.load_state_dict(theirs.state_dict())
     x = np.random.default_rng(0).standard_normal((5, 4)).astype("f4")
     np.testing.assert_allclose(
-        ours(tensor(x)).data, theirs(torch.tensor(x)).detach().numpy(), atol=1e-5
+        ours(tensor(x)).detach().numpy(), theirs(torch.tensor(x)).detach().numpy(), atol=1e-5
     )
     assert ours.tied.weight is ours.inner.blocks[0].weight  # loading keeps the tie
 
@@ -85,10 +85,14 @@ def test_a_module_shared_by_two_names(pair: Any) -> None:
     assert sorted(ours.state_dict()) == sorted(theirs.state_dict())
     ours.load_state_dict(theirs.state_dict())
     x = torch.ones(1, 2)
-    np.testing.assert_allclose(ours(tensor(x.numpy())).data, theirs(x).detach().numpy(), rtol=1e-5)
+    np.testing.assert_allclose(
+        ours(tensor(x.numpy())).detach().numpy(), theirs(x).detach().numpy(), rtol=1e-5
+    )
     ours(tensor(x.numpy())).sum().backward()
     theirs(x).sum().backward()
-    np.testing.assert_allclose(ours[0].weight.grad.data, theirs[0].weight.grad.numpy(), rtol=1e-5)
+    np.testing.assert_allclose(
+        ours[0].weight.grad.detach().numpy(), theirs[0].weight.grad.numpy(), rtol=1e-5
+    )
 
 
 def test_assignment_makes_and_breaks_membership() -> None:
@@ -101,7 +105,7 @@ def test_assignment_makes_and_breaks_membership() -> None:
     m.weight = nn.Parameter(zeros(5))
     assert m.weight.shape == (5,)
     m.count = tensor([7.0])
-    assert m.state_dict()["count"][0] == 7
+    assert backend.host(m.state_dict()["count"])[0] == 7
     m.weight = None
     m.layer = None
     assert list(m.named_parameters()) == [] and m.weight is None and m.layer is None
@@ -152,8 +156,9 @@ def test_state_round_trip(pair: Any) -> None:
     other = build(nn)
     other.load_state_dict(ours.state_dict())
     for name, value in ours.state_dict().items():
-        assert np.array_equal(other.state_dict()[name], value)
-        assert not np.shares_memory(other.state_dict()[name], value)
+        assert np.array_equal(backend.host(other.state_dict()[name]), backend.host(value))
+        assert other.state_dict()[name] is not value
+        assert backend.on_gpu(value) or not np.shares_memory(other.state_dict()[name], value)
     other.load_state_dict({k: Tensor(v) for k, v in ours.state_dict().items()})
 
 
@@ -176,7 +181,7 @@ def test_a_state_that_does_not_fit_changes_nothing(pair: Any) -> None:
         with pytest.raises(error, match=message):
             ours.load_state_dict(state)
         for k, v in ours.state_dict().items():
-            assert np.array_equal(before[k], v), f"{k} changed"
+            assert np.array_equal(backend.host(before[k]), backend.host(v)), f"{k} changed"
 
 
 def test_strict_false_loads_what_matches(pair: Any) -> None:
@@ -205,7 +210,7 @@ def test_copies_are_independent(pair: Any) -> None:
     twin = copy.deepcopy(ours)
     assert twin.tied.weight is twin.inner.blocks[0].weight
     twin.tied.weight.data[:] = 0
-    assert ours.tied.weight.data.any()
+    assert ours.tied.weight.detach().numpy().any()
     assert [n for n, _ in twin.named_parameters()] == [n for n, _ in ours.named_parameters()]
 
 
@@ -255,12 +260,12 @@ def test_forward_hooks_watch_replace_and_leave(pair: Any) -> None:
     assert shapes["first.0"] == ((5, 4), (5, 3)) and shapes["inner.blocks.1"] == ((5, 3), (5, 2))
     handles.append(ours.register_forward_hook(lambda m, i, o: o + 1))
     handles.append(ours.register_forward_hook(lambda m, i, o: o * 2))
-    np.testing.assert_allclose(ours(x).data, (y.data + 1) * 2, rtol=1e-6)
+    np.testing.assert_allclose(ours(x).detach().numpy(), (y.detach().numpy() + 1) * 2, rtol=1e-6)
     for h in handles:
         h.remove()
         h.remove()  # twice does no harm
     shapes.clear()
-    np.testing.assert_allclose(ours(x).data, y.data)
+    np.testing.assert_allclose(ours(x).detach().numpy(), y.detach().numpy())
     assert not shapes
 
 
@@ -273,11 +278,11 @@ def test_forward_pre_hooks_see_and_replace_the_inputs(pair: Any) -> None:
         ours.register_forward_pre_hook(lambda m, i: i[0] + 1),
         ours.register_forward_pre_hook(lambda m, i: (i[0] + 1,)),
     ]
-    np.testing.assert_allclose(ours(x).data, y.data, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(ours(x).detach().numpy(), y.detach().numpy(), rtol=1e-4, atol=1e-5)
     assert seen == [(5, 4)]
     for h in handles:
         h.remove()
-    assert np.abs(ours(x).data - y.data).max() > 1e-3 and len(seen) == 1
+    assert np.abs(ours(x).detach().numpy() - y.detach().numpy()).max() > 1e-3 and len(seen) == 1
 
 
 def test_a_module_dies_without_the_collector() -> None:
@@ -342,7 +347,12 @@ def test_initialisers_have_pytorch_s_moments(name: str, shape: tuple[int, ...]) 
 
 def test_orthogonal_constant_and_gain() -> None:
     for shape in [(5, 5), (3, 7), (7, 3), (4, 2, 3)]:
-        w = nn.init.orthogonal_(zeros(*shape).double(), gain=2.0).data.reshape(shape[0], -1)
+        w = (
+            nn.init.orthogonal_(zeros(*shape).double(), gain=2.0)
+            .detach()
+            .numpy()
+            .reshape(shape[0], -1)
+        )
         gram = w @ w.T if w.shape[0] <= w.shape[1] else w.T @ w
         np.testing.assert_allclose(gram, 4 * np.eye(len(gram)), atol=1e-12)
     assert (
@@ -364,8 +374,10 @@ def test_layers_start_as_pytorch_s(name: str) -> None:
     ours, theirs = getattr(nn, name)(*args), getattr(tnn, name)(*args)
     for key, q in theirs.named_parameters():
         p = dict(ours.named_parameters())[key]
-        assert abs(p.data.std() - q.std().item()) <= 0.1 * q.std().item(), key
-        assert abs(p.data.mean() - q.mean().item()) <= 0.02 + 0.1 * abs(q.mean().item()), key
+        assert abs(p.detach().numpy().std() - q.std().item()) <= 0.1 * q.std().item(), key
+        assert abs(p.detach().numpy().mean() - q.mean().item()) <= 0.02 + 0.1 * abs(
+            q.mean().item()
+        ), key
 
 
 def test_seeds_make_layers_repeat() -> None:
@@ -375,10 +387,11 @@ def test_seeds_make_layers_repeat() -> None:
     a = nn.Linear(3, 3)
     manual_seed(5)
     b = nn.Linear(3, 3)
-    assert np.array_equal(a.weight.data, b.weight.data)
-    assert not np.array_equal(b.weight.data, nn.Linear(3, 3).weight.data)
+    assert np.array_equal(a.weight.detach().numpy(), b.weight.detach().numpy())
+    assert not np.array_equal(b.weight.detach().numpy(), nn.Linear(3, 3).weight.detach().numpy())
 
 
+@pytest.mark.host
 def test_modules_of_any_size_without_memory() -> None:
     with nn.init.shapes_only():
         m = nn.Linear(12288, 4 * 12288)

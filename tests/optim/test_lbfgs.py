@@ -150,7 +150,7 @@ def test_a_quadratic_of_n_variables_ends_in_about_n_steps() -> None:
         return loss
 
     optimizer.step(closure)
-    assert np.abs(x.data).max() < 1e-4
+    assert np.abs(x.detach().numpy()).max() < 1e-4
 
 
 def test_what_it_refuses() -> None:

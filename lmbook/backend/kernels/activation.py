@@ -1,9 +1,11 @@
 """Kernels of the activation functions: value and derivative."""
 
 import math
+from functools import cache
 
 import numpy as np
 
+from lmbook.backend.memory import asarray, on_gpu
 from lmbook.backend.table import kernel
 
 Array = np.ndarray
@@ -14,6 +16,12 @@ _ERF = np.array([math.erf(x) for x in _X])
 _SLOPE = 2 / math.sqrt(math.pi) * np.exp(-_X * _X)
 
 
+@cache
+def _on_gpu() -> tuple[Array, ...]:
+    """The table, copied once."""
+    return asarray(_X), asarray(_ERF), asarray(_SLOPE)
+
+
 @kernel
 def erf(x: Array) -> Array:
     """Error function, by a Taylor polynomial about the nearest knot of a table; error below 1e-12.
@@ -21,12 +29,13 @@ def erf(x: Array) -> Array:
     With h = x - x0 and s = erf'(x0): erf(x0) + s (h - x0 h^2 + (2 x0^2 - 1) h^3 / 3 + ...).
     """
     a = np.minimum(np.abs(x), 6.0).astype(np.float64, copy=False)
+    knots, values, slopes = (_X, _ERF, _SLOPE) if not on_gpu(x) else _on_gpu()
     i = np.rint(np.fmin(a, 6.0) * (_KNOTS / 6.0)).astype(np.intp)  # NaN takes any knot
-    x0 = _X[i]
+    x0 = knots[i]
     h = a - x0
     square = x0 * x0
     series = (3 - 2 * square) * x0 / 6 * h + (2 * square - 1) / 3
-    y = _ERF[i] + _SLOPE[i] * h * (1 + h * (-x0 + h * series))
+    y = values[i] + slopes[i] * h * (1 + h * (-x0 + h * series))
     return np.copysign(y, x).astype(x.dtype)
 
 

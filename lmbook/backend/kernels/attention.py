@@ -17,8 +17,10 @@ def masked_softmax(scores: Array, mask: Array | None, causal: bool) -> Array:
         scores += mask
     if causal:
         queries, keys = scores.shape[-2:]
-        np.copyto(scores, -np.inf, where=np.triu(np.ones((queries, keys), bool), 1))
-    top = scores.max(axis=-1, keepdims=True, initial=-np.inf)
+        np.copyto(
+            scores, -np.inf, where=np.triu(np.ones_like(scores, bool, shape=(queries, keys)), 1)
+        )
+    top = scores.max(axis=-1, keepdims=True) if scores.size else scores[..., :1]
     scores -= np.where(np.isfinite(top), top, 0)
     np.exp(scores, out=scores)
     total = scores.sum(axis=-1, keepdims=True)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from lmbook.backend.memory import asarray
 from lmbook.backend.table import kernel
 
 Array = np.ndarray
@@ -25,7 +26,7 @@ def linear(x: Array, weight: Array, bias: Array | None) -> Array:
 @kernel
 def scatter_rows(g: Array, index: Array, rows: int) -> Array:
     """Sum the rows of g (*index.shape, width) into a table (rows, width) at `index`."""
-    out = np.zeros((rows, g.shape[-1]), g.dtype)
+    out = np.zeros_like(g, shape=(rows, g.shape[-1]))
     np.add.at(out, index.reshape(-1), g.reshape(-1, g.shape[-1]))
     return out
 
@@ -33,7 +34,7 @@ def scatter_rows(g: Array, index: Array, rows: int) -> Array:
 @kernel
 def dropout(x: Array, keep: float, generator: np.random.Generator) -> tuple[Array, Array]:
     """x * mask / keep and the mask, each entry of which is true with probability `keep`."""
-    mask = generator.random(x.shape, dtype=np.float32) < keep
+    mask = asarray(generator.random(x.shape, dtype=np.float32) < keep)
     return x * mask * x.dtype.type(1 / keep), mask
 
 

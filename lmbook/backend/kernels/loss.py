@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from lmbook.backend.memory import asarray
 from lmbook.backend.table import kernel
 
 Array = np.ndarray
@@ -20,7 +21,7 @@ def cross_entropy(
     total = p.sum(axis=1, keepdims=True)
     p /= total
     keep = target != ignore_index
-    rows = np.arange(len(logits))
+    rows = asarray(np.arange(len(logits)))
     loss = np.log(total[:, 0]) - (1 - smoothing) * shifted[rows, np.where(keep, target, 0)]
     if smoothing:
         loss -= smoothing * shifted.mean(axis=1)
@@ -33,7 +34,7 @@ def cross_entropy_backward(
 ) -> Array:
     """(p - q) g, row by row, where q is the smoothed target distribution."""
     keep = target != ignore_index
-    rows = np.arange(len(p))
+    rows = asarray(np.arange(len(p)))
     d = p - smoothing / p.shape[1] if smoothing else p.copy()
     d[rows, np.where(keep, target, 0)] -= 1 - smoothing
     d *= (g * keep)[:, None]

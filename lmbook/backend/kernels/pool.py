@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lmbook.backend.memory import contiguous
 from lmbook.backend.table import kernel
 
 Array = np.ndarray
@@ -63,7 +64,7 @@ def max_pool2d(x: Array, window: Window) -> tuple[Array, Array]:
     p, q = window.output(x.shape[2:])
     x = _padded(x, window, -np.inf)
     kind = np.uint8 if window.taps[0] * window.taps[1] <= 256 else np.int64
-    wide = np.array(x[next(_along(3, window, q))[1]])
+    wide = x[next(_along(3, window, q))[1]].copy()
     across = np.zeros(wide.shape, kind)
     for j, met in _along(3, window, q):
         if j:
@@ -71,7 +72,7 @@ def max_pool2d(x: Array, window: Window) -> tuple[Array, Array]:
             np.copyto(across, j, where=entry > wide)
             np.maximum(wide, entry, out=wide)
     first = next(_along(2, window, p))[1]
-    y, tap = np.array(wide[first]), np.array(across[first])
+    y, tap = wide[first].copy(), across[first].copy()
     for i, met in _along(2, window, p):
         if i:
             entry = wide[met]
@@ -89,7 +90,7 @@ def max_pool2d_backward(g: Array, tap: Array, size: tuple[int, int], window: Win
     for i, rows in _along(2, window, p):
         for j, columns in _along(3, window, q):
             d[rows][columns] += g * (tap == i * window.taps[1] + j)
-    return np.ascontiguousarray(_inside(d, window, size))
+    return contiguous(_inside(d, window, size))
 
 
 @kernel
@@ -99,7 +100,7 @@ def sum_pool2d(x: Array, window: Window) -> Array:
     x = _padded(x, window, 0.0)
     for axis, length in ((3, q), (2, p)):
         taps = _along(axis, window, length)
-        total = np.array(x[next(taps)[1]])
+        total = x[next(taps)[1]].copy()
         for _, met in taps:
             total += x[met]
         x = total
@@ -117,4 +118,4 @@ def sum_pool2d_backward(g: Array, size: tuple[int, int], window: Window) -> Arra
     d = np.zeros_like(g, shape=(n, c, h + top + bottom, w + left + right))
     for _, met in _along(3, window, q):
         d[met] += rows
-    return np.ascontiguousarray(_inside(d, window, size))
+    return contiguous(_inside(d, window, size))

@@ -8,6 +8,7 @@ The work of one step stands in a kernel of its own, where a compiled variant can
 
 import numpy as np
 
+from lmbook.backend.memory import contiguous
 from lmbook.backend.table import kernel
 
 Array = np.ndarray
@@ -16,7 +17,7 @@ Array = np.ndarray
 @kernel
 def turn(x: Array) -> Array:
     """A copy with the last two axes exchanged: (T, N, F) and (T, F, N)."""
-    return np.ascontiguousarray(x.swapaxes(-1, -2))
+    return contiguous(x.swapaxes(-1, -2))
 
 
 @kernel
@@ -69,7 +70,7 @@ def rnn(a: Array, weight: Array, h: Array, relu: bool) -> None:
 
 def rnn_backward(g: Array, weight: Array, h: Array, relu: bool) -> tuple[Array, Array]:
     """Gradients of a (T, H, N) and of h[0], from g (T, H, N), that of h[1:]."""
-    back = np.ascontiguousarray(weight.T)  # multiplied at every step: worth one copy
+    back = contiguous(weight.T)  # multiplied at every step: worth one copy
     da = np.empty_like(g)
     dh = np.zeros_like(g[0])
     for t in reversed(range(len(g))):
@@ -148,9 +149,9 @@ def lstm_backward(
     g: Array, dc: Array, weight: Array, a: Array, c: Array, tanh_c: Array
 ) -> tuple[Array, Array, Array]:
     """Gradients of a, h[0] and c[0], from g (T, H, N), that of h[1:], and dc (H, N), that of c[T]."""
-    back = np.ascontiguousarray(weight.T)
+    back = contiguous(weight.T)
     da = np.empty_like(a)
-    dh, dc = np.zeros_like(g[0]), np.array(dc, order="C")
+    dh, dc = np.zeros_like(g[0]), dc.copy()
     for t in reversed(range(len(a))):
         dh += g[t]
         lstm_step_backward(a[t], c[t], tanh_c[t], dh, dc, da[t])
@@ -213,7 +214,7 @@ def gru_backward(
     g: Array, weight: Array, a: Array, b: Array, h: Array
 ) -> tuple[Array, Array, Array]:
     """Gradients of a, b (T, 3H, N) and of h[0], from g (T, H, N), that of h[1:]."""
-    back = np.ascontiguousarray(weight.T)
+    back = contiguous(weight.T)
     da, db = np.empty_like(a), np.empty_like(a)
     dh = np.zeros_like(h[0])
     product = np.empty_like(dh)

@@ -48,7 +48,7 @@ class Adafactor(Optimizer):
         if not state:
             state["step"] = 0
             for key, shape in factors(p.shape).items():
-                state[key] = np.zeros(shape, p.dtype)
+                state[key] = np.zeros_like(p, shape=shape)
         state["step"] += 1
         newest = state["step"] ** group["beta2_decay"]
         least, smallest = group["eps"]
@@ -81,4 +81,4 @@ def factors(shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
 
 def rms(x: np.ndarray) -> float:
     """The root mean square of all entries; 0 of none."""
-    return float(np.linalg.norm(x.reshape(-1))) / math.sqrt(max(x.size, 1))
+    return np.linalg.norm(x.reshape(-1)).item() / math.sqrt(max(x.size, 1))

@@ -67,15 +67,17 @@ class LBFGS(Optimizer):
         used = 1
         state["func_evals"] += 1
         for i in range(group["max_iter"]):
-            if np.abs(g).max() <= group["tolerance_grad"] or (i and used >= group["max_eval"]):
+            if np.abs(g).max().item() <= group["tolerance_grad"] or (
+                i and used >= group["max_eval"]
+            ):
                 break
             state["n_iter"] += 1
             d = state["d"] = self._direction(g, state, group["history_size"])
             state.update(prev_flat_grad=g, prev_loss=loss)
             state["t"] = group["lr"]
             if state["n_iter"] == 1:
-                state["t"] *= min(1.0, 1.0 / float(np.abs(g).sum()))
-            slope = float(g @ d)
+                state["t"] *= min(1.0, 1.0 / np.abs(g).sum().item())
+            slope = (g @ d).item()
             if slope > -group["tolerance_change"]:
                 break
             evaluations = 0
@@ -90,7 +92,7 @@ class LBFGS(Optimizer):
                     evaluations = 1
             used += evaluations
             state["func_evals"] += evaluations
-            if state["t"] * np.abs(d).max() <= group["tolerance_change"]:
+            if state["t"] * np.abs(d).max().item() <= group["tolerance_change"]:
                 break
             if abs(loss - state["prev_loss"]) < group["tolerance_change"]:
                 break
@@ -99,14 +101,14 @@ class LBFGS(Optimizer):
     def _direction(self, g: np.ndarray, state: dict[str, Any], history_size: int) -> np.ndarray:
         """-H g; first, the newest pair enters the history, and the oldest leaves if it is full."""
         if state["n_iter"] == 1:
-            none = np.empty((0, g.size), g.dtype)
+            none = np.empty_like(g, shape=(0, g.size))
             state.update(old_dirs=none, old_stps=none, H_diag=1.0)
             return -g
         y, s = g - state["prev_flat_grad"], state["d"] * g.dtype.type(state["t"])
-        if (curvature := float(y @ s)) > 1e-10:
+        if (curvature := (y @ s).item()) > 1e-10:
             state["old_dirs"] = np.vstack([state["old_dirs"], y])[-history_size:]
             state["old_stps"] = np.vstack([state["old_stps"], s])[-history_size:]
-            state["H_diag"] = curvature / float(y @ y)
+            state["H_diag"] = curvature / (y @ y).item()
         past = zip(state["old_dirs"], state["old_stps"], strict=True)
         pairs = [(y, s, 1 / (y @ s)) for y, s in past]
         q, weights = -g, []
@@ -130,11 +132,11 @@ class LBFGS(Optimizer):
             _, loss, g = self._evaluate(closure)
             for p, kept in zip(group["params"], here, strict=True):
                 p.data[...] = kept
-            return Point(t, loss, g, float(g @ d))
+            return Point(t, loss, g, (g @ d).item())
 
         t = self.state[id(group["params"][0])]["t"]
         return strong_wolfe(
-            evaluate, start, t, float(np.abs(d).max()), max_ls=group["max_eval"] - used
+            evaluate, start, t, np.abs(d).max().item(), max_ls=group["max_eval"] - used
         )
 
     def _evaluate(self, closure: Callable[[], Any]) -> tuple[Any, float, np.ndarray]:
@@ -148,7 +150,7 @@ class LBFGS(Optimizer):
         parts = []
         for p in self.param_groups[0]["params"]:
             g = self._gradient(p)
-            parts.append(np.zeros(p.data.size, p.data.dtype) if g is None else g.reshape(-1))
+            parts.append(np.zeros_like(p.data).reshape(-1) if g is None else g.reshape(-1))
         return np.concatenate(parts)
 
     def _move(self, t: float, d: np.ndarray) -> None:

@@ -27,7 +27,7 @@ def newton_schulz(
     a, b, c = coefficients
     wide = x.shape[0] <= x.shape[1]
     y = x if wide else x.T
-    y = y / y.dtype.type(max(float(np.linalg.norm(y)), eps))
+    y = y / y.dtype.type(max(np.linalg.norm(y).item(), eps))
     for _ in range(steps):
         gram = y @ y.T
         y = a * y + (b * gram + c * (gram @ gram)) @ y

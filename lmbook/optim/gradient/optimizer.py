@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lmbook.autograd import Tensor
-from lmbook.backend import NonFiniteError, ShapeError
+from lmbook.backend import NonFiniteError, ShapeError, asarray, is_array
 
 
 class Optimizer:
@@ -117,11 +117,9 @@ class Optimizer:
                     f"{len(parameters)} parameters; was it made from the same model?"
                 )
             p = parameters[int(i)]
-            fresh[id(p)] = {
-                k: np.array(v) if isinstance(v, np.ndarray) else v for k, v in entry.items()
-            }
+            fresh[id(p)] = {k: asarray(v).copy() if is_array(v) else v for k, v in entry.items()}
             for k, v in fresh[id(p)].items():
-                if isinstance(v, np.ndarray) and v.shape != (wanted := self._shape(k, v, p)):
+                if is_array(v) and v.shape != (wanted := self._shape(k, v, p)):
                     raise ShapeError(
                         f"load_state_dict: {k} {v.shape} of parameter {i}, shape {p.shape}, "
                         f"should be {wanted}; was it made from the same model?"

@@ -14,54 +14,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from cupy_array import ndarray, unwrap
 
 from lmbook.gpu.kernel import Kernel
 from lmbook.gpu.nvrtc import PRELUDE
 from lmbook.gpu.simulator.types import Pointer, Scalar, Vector
-
-
-class ndarray:
-    """An array "on the GPU": it never turns into a NumPy array by itself."""
-
-    def __init__(self, host: np.ndarray) -> None:
-        self._host = host
-
-    dtype = property(lambda self: self._host.dtype)
-    shape = property(lambda self: self._host.shape)
-    size = property(lambda self: self._host.size)
-    ndim = property(lambda self: self._host.ndim)
-    nbytes = property(lambda self: self._host.nbytes)
-
-    @property
-    def flags(self) -> Any:
-        """CuPy's flags know contiguity and ownership, not `writeable`."""
-        f = self._host.flags
-        return types.SimpleNamespace(
-            c_contiguous=f.c_contiguous, f_contiguous=f.f_contiguous, owndata=f.owndata
-        )
-
-    def get(self) -> np.ndarray:
-        return self._host.copy()
-
-    def copy(self) -> ndarray:
-        return ndarray(self._host.copy())
-
-    def astype(self, dtype: Any) -> ndarray:
-        return ndarray(self._host.astype(dtype))
-
-    def __getitem__(self, index: Any) -> ndarray:
-        if isinstance(index, ndarray):
-            index = index._host
-        return ndarray(np.asarray(self._host[index]))
-
-    def __array__(self, *_: Any, **__: Any) -> np.ndarray:
-        raise TypeError(
-            "Implicit conversion to a NumPy array is not allowed. Please use `.get()` to construct a "
-            "NumPy array explicitly."
-        )
-
-
-ndarray.__module__ = "cupy"
 
 
 class RawKernel:
@@ -115,18 +72,28 @@ def module(has_gpu: bool = True) -> types.ModuleType:
     m = types.ModuleType("cupy")
 
     def array(a: Any, dtype: Any = None) -> ndarray:
-        return ndarray(np.array(a, dtype))
+        return ndarray(np.array(a._host if isinstance(a, ndarray) else a, dtype))
+
+    def asarray(a: Any, dtype: Any = None) -> ndarray:
+        same = isinstance(a, ndarray) and dtype in (None, a.dtype)
+        return a if same else array(a, dtype)
+
+    def ascontiguousarray(a: ndarray) -> ndarray:
+        if not isinstance(a, ndarray):
+            raise TypeError(f"Unsupported type {type(a)}")
+        return a if a.flags.c_contiguous else ndarray(np.ascontiguousarray(a._host))
 
     def zeros(shape: Any, dtype: Any = float) -> ndarray:
         return ndarray(np.zeros(shape, dtype))
 
     m.ndarray, m.RawKernel, m.RawModule = ndarray, RawKernel, RawModule  # type: ignore[attr-defined]
-    m.array = m.asarray = array  # type: ignore[attr-defined]
+    m.array, m.asarray = array, asarray  # type: ignore[attr-defined]
+    m.ascontiguousarray = ascontiguousarray  # type: ignore[attr-defined]
     m.zeros = zeros  # type: ignore[attr-defined]
     m.zeros_like = lambda a: zeros(a.shape, a.dtype)  # type: ignore[attr-defined]
     m.arange = lambda n, dtype=None: ndarray(np.arange(n, dtype=dtype))  # type: ignore[attr-defined]
     m.argsort = lambda a, kind=None: ndarray(np.argsort(a._host, kind="stable"))  # type: ignore[attr-defined]
-    m.searchsorted = lambda a, v: ndarray(np.searchsorted(a._host, v._host))  # type: ignore[attr-defined]
+    m.searchsorted = lambda a, v: ndarray(np.searchsorted(*unwrap((a, v))))  # type: ignore[attr-defined]
     m.asnumpy = lambda a: a.get()  # type: ignore[attr-defined]
     m.is_available = lambda: has_gpu  # type: ignore[attr-defined]
     m.cuda = types.SimpleNamespace(Device=_Device)  # type: ignore[attr-defined]

@@ -1,0 +1,6 @@
+residual = r"""
+extern "C" __global__ void residual(const float* x, const float* bias, const float* r, float* y, int rows, int cols) {
+  int t = blockIdx.x * blockDim.x + threadIdx.x;
+  if (t < rows * cols) y[t] = fmaxf(x[t] + bias[t % cols] + r[t], 0.0f);
+}
+"""

@@ -1,0 +1,3 @@
+momentum = 20
+additions = 131072
+megabytes = 8.0
