@@ -18,6 +18,7 @@ from lmbook.gpu.kernel import Kernel
 from lmbook.gpu.nvrtc import ARCHITECTURES, Compiled, CompileError
 from lmbook.gpu.report import Report, Roofline
 from lmbook.gpu.simulator.counters import Counts
+from lmbook.gpu.simulator.requests import Request
 from lmbook.gpu.simulator.subset import SUBSET, functions
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Occupancy",
     "OutOfBounds",
     "Report",
+    "Request",
     "Roofline",
     "SubsetError",
     "UndefinedArithmetic",

@@ -16,6 +16,7 @@ from lmbook.gpu.nvrtc import PRELUDE, Compiled, compile_kernel
 from lmbook.gpu.report import Report, Roofline
 from lmbook.gpu.simulator.launch import MAX_ITERATIONS, Program, build, holds, launch, triple
 from lmbook.gpu.simulator.machine import Triple
+from lmbook.gpu.simulator.requests import Watch
 from lmbook.gpu.simulator.types import CType, Pointer, Scalar, Vector
 
 Size = int | Sequence[int]
@@ -58,21 +59,23 @@ class Kernel:
 
     def simulate(
         self, grid: Size, block: Size, args: Sequence[Any], *, shared_mem: int = 0, races: bool = False,
-        max_iterations: int = MAX_ITERATIONS,
+        max_iterations: int = MAX_ITERATIONS, watch: tuple[int, int] | None = None,
     ) -> Report:  # fmt: skip
         """Run in the simulator, in place on NumPy arrays; return the counters.
 
         `races=True` looks for data races as well and takes about three times as long. A loop of more
-        than `max_iterations` rounds is taken for one that never ends.
+        than `max_iterations` rounds is taken for one that never ends. `watch=(block, warp)`, two numbers,
+        keeps the loads and stores of that warp in the report's `requests`.
         """
         g, b = self.check_launch(grid, block, shared_mem)
         values = self.check_arguments(args, np.ndarray)
+        seen = Watch(*watch) if watch is not None else None
         result = launch(
-            self.program, g, b, values, shared_mem, races, max_iterations=max_iterations
+            self.program, g, b, values, shared_mem, races, max_iterations=max_iterations, watch=seen
         )
         self.last = Report(
             self.name, self.program.source, g, b, result.lines, result.traffic, result.shared_bytes,
-            result.writers,
+            result.writers, seen.requests if seen else [],
         )  # fmt: skip
         return self.last
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from lmbook.gpu.devices import Device, Occupancy, device, occupancy
 from lmbook.gpu.simulator.counters import Counts, ratio
 from lmbook.gpu.simulator.launch import Traffic
 from lmbook.gpu.simulator.machine import Triple
+from lmbook.gpu.simulator.requests import Request
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,14 @@ class Report:
     def __init__(
         self, kernel: str, source: list[str], grid: Triple, block: Triple, lines: list[Counts],
         traffic: list[Traffic], shared_bytes: int, writers: dict[str, Any] | None = None,
+        requests: Sequence[Request] = (),
     ) -> None:  # fmt: skip
         self.kernel, self.source, self.grid, self.block = kernel, source, grid, block
         self.lines, self.traffic, self.shared_bytes = lines, traffic, shared_bytes
         self.writers = (
             writers or {}
         )  # lines that wrote each number of each argument, with races=True
+        self.requests = list(requests)  # of one warp, with watch=(block, warp)
         self.threads = math.prod(block)
         self.blocks = math.prod(grid)
         self.total = Counts()
@@ -115,21 +119,25 @@ class Report:
         )
         return "\n".join(rows)
 
-    def listing(self) -> str:
+    def listing(self, width: int | None = None) -> str:
         """The source with the counters of each line beside it.
 
         Columns: warp operations, sectors a load and a store request, wavefronts of shared memory over the
-        least, divergent branches.
+        least, divergent branches. With a `width` only lines that did something, cut to so many characters.
         """
         rows = [f"{'warp ops':>10} {'ld s/r':>6} {'st s/r':>6} {'banks':>6} {'diverge':>8}"]
         for c, text in zip(self.lines[1:], self.source):
+            if width is not None and not c.operations:
+                continue
             cells = [
                 f"{c.operations:,}" if c.operations else "",
                 _number(c.sectors_per_load), _number(c.sectors_per_store), _number(c.bank_conflict),
                 f"{c.divergent:,}" if c.divergent else "",
             ]  # fmt: skip
             widths = (10, 6, 6, 6, 8)
-            rows.append(" ".join(v.rjust(w) for v, w in zip(cells, widths)) + "  " + text)
+            text = text if width is None else text.strip()
+            row = " ".join(v.rjust(w) for v, w in zip(cells, widths)) + "  " + text
+            rows.append(row if width is None or len(row) <= width else row[: width - 1] + "\u2026")
         return "\n".join(row.rstrip() for row in rows)
 
 

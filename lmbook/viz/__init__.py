@@ -22,7 +22,10 @@ from lmbook.viz.colours import (
 )
 from lmbook.viz.explorer import explore
 from lmbook.viz.graphs import graph
+from lmbook.viz.kernels import show_kernel
 from lmbook.viz.maps import attention, heatmap, images
+from lmbook.viz.memory_access import banks, lanes, sectors
+from lmbook.viz.multiprocessor import occupancy
 from lmbook.viz.networks import network
 from lmbook.viz.pipelines import pipeline
 from lmbook.viz.runs import history, reliability
@@ -37,7 +40,8 @@ from lmbook.viz.trees import tree
 
 __all__ = [
     "BLUE", "DIVERGING", "FAINT", "GREEN", "INK", "ORANGE", "PALETTE", "PINK", "RED", "SEQUENTIAL",
-    "VIOLET", "WIDTH", "attention", "bars", "contrast", "curves", "explore", "figsize", "graph",
-    "heatmap", "histograms", "history", "images", "ink_on", "network", "pipeline", "reliability",
-    "show_source", "stacks", "style", "surface", "text", "timeline", "traffic", "tree",
+    "VIOLET", "WIDTH", "attention", "banks", "bars", "contrast", "curves", "explore", "figsize",
+    "graph", "heatmap", "histograms", "history", "images", "ink_on", "lanes", "network",
+    "occupancy", "pipeline", "reliability", "sectors", "show_kernel", "show_source", "stacks",
+    "style", "surface", "text", "timeline", "traffic", "tree",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from lmbook.gpu.simulator.machine import Machine, Triple
 from lmbook.gpu.simulator.memory import Address, Memory
 from lmbook.gpu.simulator.parser import parse
 from lmbook.gpu.simulator.races import Shadow
+from lmbook.gpu.simulator.requests import Watch
 from lmbook.gpu.simulator.statements import StatementCompiler
 from lmbook.gpu.simulator.types import NAMES, VOID, CType, Pointer, Scalar, Vector
 from lmbook.gpu.simulator.values import Register, of_place
@@ -126,10 +127,11 @@ def triple(size: int | Sequence[int], what: str) -> Triple:
 def launch(
     program: Program, grid: Triple, block: Triple, arguments: Sequence[Any], shared_mem: int,
     races: bool, batch_lanes: int = BATCH_LANES, max_iterations: int = MAX_ITERATIONS,
+    watch: Watch | None = None,
 ) -> Result:  # fmt: skip
     """Run all blocks of the grid, batch by batch, on arguments that have been checked."""
     m = Machine(program.name, program.source, grid, block, program.slots, races, max_iterations)
-    m.shared_dynamic = shared_mem
+    m.shared_dynamic, m.watch = shared_mem, watch
     values, memories = _bind(program, arguments, races)
     total = int(np.prod(grid))
     step = max(1, batch_lanes // m.padded)

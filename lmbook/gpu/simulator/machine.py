@@ -9,6 +9,7 @@ import numpy as np
 from lmbook.gpu.errors import DivergentBarrier, KernelFault
 from lmbook.gpu.simulator.counters import Counts
 from lmbook.gpu.simulator.masks import NOBODY, WARP, Mask
+from lmbook.gpu.simulator.requests import Watch
 
 Array = np.ndarray
 Triple = tuple[int, int, int]
@@ -39,6 +40,7 @@ class Machine:
         self.calls: list[Any] = []  # innermost last: the value to be returned
         self.clock = 0  # one tick a memory access or barrier, for the race detector
         self.fenced = False
+        self.watch: Watch | None = None  # the warp whose requests are kept
         self.shared_dynamic = 0  # bytes of `extern __shared__`
 
     def begin(self, first: int, count: int) -> None:

@@ -162,6 +162,8 @@ def numbers(t: Scalar | Vector) -> tuple[np.dtype, int]:
 
 def account(m: Machine, line: int, memory: Memory, index: Array, size: int, store: bool) -> None:
     """Add a request of every working warp to the counters."""
+    if m.watch is not None:
+        m.watch.note(m, line, memory, index, size, store)
     counts, mask = m.lines[line], m.mask
     counts.operations += mask.warps
     counts.threads += mask.count

@@ -1,0 +1,6 @@
+scale = r"""
+extern "C" __global__ void scale(const float* a, const float* s, float* out, int rows, int cols) {
+  int t = blockIdx.x * blockDim.x + threadIdx.x;
+  out[t] = a[t] * s[t % cols];
+}
+"""

@@ -1,0 +1,3 @@
+doubles = 8
+passes = 4
+divergent = 2

@@ -1,0 +1,3 @@
+doubles = 5
+passes = 4
+divergent = 2

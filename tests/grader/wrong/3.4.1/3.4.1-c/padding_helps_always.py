@@ -1,0 +1,3 @@
+doubles = 9
+passes = 1
+divergent = 2

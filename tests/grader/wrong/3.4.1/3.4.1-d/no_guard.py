@@ -1,0 +1,9 @@
+planar = r"""
+extern "C" __global__ void planar(const float* rgb, float* out, int n) {
+  __shared__ float s[768];
+  int t = threadIdx.x, first = blockIdx.x * 256;
+  for (int k = t; k < 768; k += 256) s[k] = rgb[3 * first + k];
+  __syncthreads();
+  for (int c = 0; c < 3; ++c) out[c * n + first + t] = s[3 * t + c];
+}
+"""
