@@ -1,0 +1,47 @@
+"""One cycle of a systolic array."""
+
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyBboxPatch
+
+from lmbook.accelerators import Frame
+from lmbook.viz.canvas import axes, bare
+from lmbook.viz.colours import BLUE, FAINT, INK, ORANGE
+from lmbook.viz.styling import figsize
+
+
+def systolic(frame: Frame, *, ax: Axes | None = None) -> Axes:
+    """The cells of the grid: weight in the middle, activation at the left, sum that goes down below.
+
+    Cells that multiply in this cycle have a thick blue frame; the others are faint.
+    """
+    rows, columns = frame.weights.shape
+    ax = axes(ax, figsize(0.2 * columns, 0.2 * rows))
+    for r in range(rows):
+        for c in range(columns):
+            on = bool(frame.working[r, c])
+            ax.add_patch(
+                FancyBboxPatch(
+                    (c + 0.12, r + 0.12),
+                    0.76,
+                    0.76,
+                    boxstyle="round,pad=0,rounding_size=0.08",
+                    facecolor="none",
+                    edgecolor=BLUE if on else FAINT,
+                    linewidth=2.4 if on else 1.2,
+                )
+            )
+            style = {"ha": "center", "va": "center", "fontsize": 12}
+            ax.text(c + 0.54, r + 0.34, f"{frame.weights[r, c]:g}", color=INK, **style)
+            if on:
+                ax.text(c + 0.28, r + 0.34, f"{frame.activations[r, c]:g}", color=BLUE, **style)
+                ax.text(
+                    c + 0.5,
+                    r + 0.69,
+                    f"{frame.partial[r, c]:g}",
+                    color=ORANGE,
+                    fontweight="bold",
+                    **{**style, "fontsize": 13},
+                )
+    ax.set(xlim=(0, columns), ylim=(rows, 0), aspect="equal")
+    ax.set_title(f"cycle {frame.cycle}", fontsize=13)
+    return bare(ax)
