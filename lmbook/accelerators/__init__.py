@@ -9,6 +9,7 @@ from lmbook.accelerators.fixed_point import (
     quantise,
     wrap,
 )
+from lmbook.accelerators.measured import Measured, example, measure
 from lmbook.accelerators.roofline import (
     Machine,
     Work,
@@ -17,13 +18,13 @@ from lmbook.accelerators.roofline import (
     decode,
     matmul,
     matvec,
-    measure,
     vector_add,
 )
 from lmbook.accelerators.systolic import Frame, SystolicArray, SystolicRun, cycles
 
 __all__ = [
-    "PUBLISHED", "Chip", "FixedPoint", "Footprint", "Frame", "Machine", "PublishedRun", "SystolicArray",
-    "SystolicRun", "Work", "attainable", "attention", "chip", "chips", "cycles", "decode", "footprint",
-    "int_matmul", "matmul", "matvec", "measure", "multiply_accumulate", "quantise", "vector_add", "wrap",
+    "PUBLISHED", "Chip", "FixedPoint", "Footprint", "Frame", "Machine", "Measured", "PublishedRun",
+    "SystolicArray", "SystolicRun", "Work", "attainable", "attention", "chip", "chips", "cycles",
+    "decode", "example", "footprint", "int_matmul", "matmul", "matvec", "measure",
+    "multiply_accumulate", "quantise", "vector_add", "wrap",
 ]  # fmt: skip

@@ -56,7 +56,7 @@ PUBLISHED = (
                  "days and power were estimated by the authors from FLOP and a measured speed"),
     PublishedRun("BLOOM 176B", "A100", 1_082_990, 400, None, 57, 433, 24.7, "luccioni2023",
                  "accelerators alone; idle nodes and manufacturing bring it to 50.5 t"),
-    PublishedRun("Llama 2 70B", "A100", 1_720_320, 400, None, None, None, 291.42, "touvron2023b",
+    PublishedRun("Llama 2 70B", "A100", 1_720_320, 400, None, None, None, 291.42, "touvron2023llama2",
                  "power is the data sheet's"),
     PublishedRun("Llama 3 70B", "H100", 6.4e6, 700, None, None, None, 1900, "llama3card",
                  "power is the data sheet's"),

@@ -4,9 +4,6 @@ Source: Williams, Waterman and Patterson, "Roofline: an insightful visual perfor
 """
 
 from dataclasses import dataclass
-from time import perf_counter
-
-import numpy as np
 
 
 def attainable(intensity: float, peak: float, bandwidth: float) -> float:
@@ -96,27 +93,3 @@ def decode(
     kv = width if kv_width is None else kv_width
     flops = batch * (2 * parameters + 4 * layers * width * context)
     return Work("decode", flops, itemsize * (parameters + batch * 2 * layers * kv * context))
-
-
-def _best(run, repeats: int) -> float:  # type: ignore[no-untyped-def]
-    times = []
-    for _ in range(repeats):
-        start = perf_counter()
-        run()
-        times.append(perf_counter() - start)
-    return min(times)
-
-
-def measure(n: int = 1024, megabytes: int = 64, repeats: int = 5) -> Machine:
-    """This machine through NumPy: a float32 product of n x n matrices, a copy of `megabytes`.
-
-    The best of `repeats`. A copy reads and writes; the bytes of both are counted. What is found is a floor of
-    the true peak: NumPy's BLAS may fall short of it.
-    """
-    a = np.ones((n, n), np.float32)
-    b, c = a.copy(), np.empty_like(a)
-    source = np.ones(megabytes * 2**18, np.float32)
-    target = np.zeros_like(source)
-    product = _best(lambda: np.matmul(a, b, out=c), repeats)
-    copy = _best(lambda: np.copyto(target, source), repeats)
-    return Machine("this machine", 2 * n**3 / product, 2 * source.nbytes / copy)

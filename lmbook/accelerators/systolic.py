@@ -175,6 +175,8 @@ class SystolicArray:
             # weights one cell down, for the tiles that are loading
             above = np.roll(waiting, 1, 0)
             for tile, load in zip(weights, loads):
+                if not load <= cycle < load + 2 * rows + columns:
+                    continue
                 age = cycle - load - c - r  # the age-th of the weights that pass this cell
                 passing = (age >= 0) & (age < rows - r)
                 above[0] = tile[np.clip(rows - 1 - age[0], 0, rows - 1), c[0]]

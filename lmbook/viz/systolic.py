@@ -1,5 +1,7 @@
 """One cycle of a systolic array."""
 
+from typing import Any
+
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
@@ -7,6 +9,8 @@ from lmbook.accelerators import Frame
 from lmbook.viz.canvas import axes, bare
 from lmbook.viz.colours import BLUE, FAINT, INK, ORANGE
 from lmbook.viz.styling import figsize
+
+CENTRE: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 12}
 
 
 def systolic(frame: Frame, *, ax: Axes | None = None) -> Axes:
@@ -30,18 +34,11 @@ def systolic(frame: Frame, *, ax: Axes | None = None) -> Axes:
                     linewidth=2.4 if on else 1.2,
                 )
             )
-            style = {"ha": "center", "va": "center", "fontsize": 12}
-            ax.text(c + 0.54, r + 0.34, f"{frame.weights[r, c]:g}", color=INK, **style)
+            ax.text(c + 0.54, r + 0.34, f"{frame.weights[r, c]:g}", color=INK, **CENTRE)
             if on:
-                ax.text(c + 0.28, r + 0.34, f"{frame.activations[r, c]:g}", color=BLUE, **style)
-                ax.text(
-                    c + 0.5,
-                    r + 0.69,
-                    f"{frame.partial[r, c]:g}",
-                    color=ORANGE,
-                    fontweight="bold",
-                    **{**style, "fontsize": 13},
-                )
+                ax.text(c + 0.28, r + 0.34, f"{frame.activations[r, c]:g}", color=BLUE, **CENTRE)
+                down = f"{frame.partial[r, c]:g}"
+                ax.text(c + 0.5, r + 0.69, down, color=ORANGE, fontweight="bold", **CENTRE)
     ax.set(xlim=(0, columns), ylim=(rows, 0), aspect="equal")
     ax.set_title(f"cycle {frame.cycle}", fontsize=13)
     return bare(ax)

@@ -60,8 +60,21 @@ def test_decode():
 
 
 def test_measured():
-    machine = acc.measure(n=128, megabytes=4, repeats=2)
+    found = acc.measure(n=128, megabytes=4, repeats=2)
+    machine = found.machine
     assert 1e7 < machine.peak < 1e14 and 1e7 < machine.bandwidth < 1e13
+    assert machine.peak == max(found.reached.values())
+    assert list(found.reached) == [w.name for w in found.works]
+
+
+def test_example_machine():
+    """The stored example has the FLOP and bytes of `measure()`; none is far off its roof."""
+    found = acc.example()
+    assert found.works[0].flops == 64 * 2**18 and found.works[0].bytes == 12 * 64 * 2**18
+    assert found.works[-1].intensity == acc.matmul(1024, 1024, 1024, 4).intensity
+    for work in found.works:
+        roof = acc.attainable(work.intensity, found.machine.peak, found.machine.bandwidth)
+        assert 0.1 * roof < found.reached[work.name] < 1.6 * roof, work.name
 
 
 def test_tables_agree():
