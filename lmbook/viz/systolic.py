@@ -14,9 +14,9 @@ CENTRE: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 12}
 
 
 def systolic(frame: Frame, *, ax: Axes | None = None) -> Axes:
-    """The cells of the grid: weight in the middle, activation at the left, sum that goes down below.
+    """The cells of the grid: activation times weight, and below them the sum that goes down.
 
-    Cells that multiply in this cycle have a thick blue frame; the others are faint.
+    Cells that multiply in this cycle have a thick blue frame; the others are faint and empty.
     """
     rows, columns = frame.weights.shape
     ax = axes(ax, figsize(0.2 * columns, 0.2 * rows))
@@ -34,11 +34,12 @@ def systolic(frame: Frame, *, ax: Axes | None = None) -> Axes:
                     linewidth=2.4 if on else 1.2,
                 )
             )
-            ax.text(c + 0.54, r + 0.34, f"{frame.weights[r, c]:g}", color=INK, **CENTRE)
             if on:
-                ax.text(c + 0.28, r + 0.34, f"{frame.activations[r, c]:g}", color=BLUE, **CENTRE)
-                down = f"{frame.partial[r, c]:g}"
-                ax.text(c + 0.5, r + 0.69, down, color=ORANGE, fontweight="bold", **CENTRE)
+                weight, down = f"{frame.weights[r, c]:g}", f"{frame.partial[r, c]:g}"
+                ax.text(c + 0.3, r + 0.35, f"{frame.activations[r, c]:g}", color=BLUE, **CENTRE)
+                ax.text(c + 0.5, r + 0.35, "\u00d7", color=INK, **CENTRE)
+                ax.text(c + 0.7, r + 0.35, weight, color=INK, **CENTRE)
+                ax.text(c + 0.5, r + 0.68, down, color=ORANGE, fontweight="bold", **CENTRE)
     ax.set(xlim=(0, columns), ylim=(rows, 0), aspect="equal")
     ax.set_title(f"cycle {frame.cycle}", fontsize=13)
     return bare(ax)

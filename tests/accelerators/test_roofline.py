@@ -70,11 +70,11 @@ def test_measured():
 def test_example_machine():
     """The stored example has the FLOP and bytes of `measure()`; none is far off its roof."""
     found = acc.example()
-    assert found.works[0].flops == 64 * 2**18 and found.works[0].bytes == 12 * 64 * 2**18
+    assert found.works[0].flops == 128 * 2**18 and found.works[0].bytes == 12 * 128 * 2**18
     assert found.works[-1].intensity == acc.matmul(1024, 1024, 1024, 4).intensity
     for work in found.works:
         roof = acc.attainable(work.intensity, found.machine.peak, found.machine.bandwidth)
-        assert 0.1 * roof < found.reached[work.name] < 1.6 * roof, work.name
+        assert 0.1 * roof < found.reached[work.name] <= 1.01 * roof, work.name
 
 
 def test_tables_agree():
