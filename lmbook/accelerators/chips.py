@@ -44,11 +44,14 @@ def chips() -> dict[str, Chip]:
     """All chips by their full name, oldest first."""
     with (files("lmbook.accelerators") / "chips.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
+
+    def tera(row: dict[str, str], column: str) -> float:
+        return float(row[column] or 0) * 1e12
+
     found = [
         Chip(
-            row["name"], row["vendor"], row["kind"], int(row["year"]),
-            *(float(row[f"{p}_TFLOPS"] or 0) * 1e12 for p in ("fp32", "bf16")),
-            float(row["int8_TOPS"] or 0) * 1e12, float(row["memory_GB"]) * 1e9,
+            row["name"], row["vendor"], row["kind"], int(row["year"]), tera(row, "fp32_TFLOPS"),
+            tera(row, "bf16_TFLOPS"), tera(row, "int8_TOPS"), float(row["memory_GB"]) * 1e9,
             float(row["bandwidth_GBps"]) * 1e9, float(row["TDP_W"] or 0), row["source"],
         )
         for row in rows

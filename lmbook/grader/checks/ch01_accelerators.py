@@ -45,7 +45,8 @@ def one_row(ns, rng):  # type: ignore[no-untyped-def]
 @layer.hidden("any layer", "Which of the three matrices grow with the batch? How long is a number?")
 def any_layer(ns, rng):  # type: ignore[no-untyped-def]
     for _ in range(5):
-        counted(ns, *(int(v) for v in rng.integers(1, 500, 3)), int(rng.choice([1, 2, 4])))
+        b, k, n = (int(v) for v in rng.integers(1, 500, 3))
+        counted(ns, b, k, n, int(rng.choice([1, 2, 4])))
 
 
 @layer.hidden("batch", "Solve 2bkn = ridge x bytes for b, and round so that the ridge is reached.")
