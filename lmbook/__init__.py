@@ -30,7 +30,7 @@ from lmbook.backend import float16, float32, float64, int32, int64, manual_seed
 __version__ = "0.1.0"
 
 _ROOMS = {
-    "apps", "autograd", "data", "distributed", "functional", "gpu", "grader",
+    "accelerators", "apps", "autograd", "data", "distributed", "functional", "gpu", "grader",
     "models", "nn", "optim", "parallel", "training", "viz",
 }  # fmt: skip
 

@@ -14,7 +14,7 @@ import pytest
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "LICENSE-TEXT")
-CORE = ("backend", "autograd", "data", "distributed", "functional", "optim", "nn")
+CORE = ("backend", "accelerators", "autograd", "data", "distributed", "functional", "optim", "nn")
 
 # Put before anything else: only NumPy, the standard library and lmbook can be found.
 NUMPY_ALONE = """

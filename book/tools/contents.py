@@ -17,8 +17,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 FLOORS = {
-    "backend": 0, "autograd": 1, "data": 1, "distributed": 1, "gpu": 1, "functional": 2, "optim": 2,
-    "nn": 3, "models": 4, "training": 4, "parallel": 4, "apps": 5, "viz": 6, "grader": 6, "cli": 7,
+    "backend": 0, "autograd": 1, "data": 1, "distributed": 1, "gpu": 1, "accelerators": 1,
+    "functional": 2, "optim": 2, "nn": 3, "models": 4, "training": 4,
+    "parallel": 4, "apps": 5, "viz": 6, "grader": 6, "cli": 7,
 }  # fmt: skip
 
 FRONT = ("preface", "how-to-read", "teaching", "notation")

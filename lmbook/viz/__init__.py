@@ -28,11 +28,13 @@ from lmbook.viz.memory_access import banks, lanes, sectors
 from lmbook.viz.multiprocessor import occupancy
 from lmbook.viz.networks import network
 from lmbook.viz.pipelines import pipeline
+from lmbook.viz.rooflines import roofline
 from lmbook.viz.runs import history, reliability
 from lmbook.viz.source import show_source
 from lmbook.viz.stacks import stacks
 from lmbook.viz.styling import WIDTH, figsize, style
 from lmbook.viz.surfaces import surface
+from lmbook.viz.systolic import systolic
 from lmbook.viz.texts import text
 from lmbook.viz.timelines import timeline
 from lmbook.viz.traffic import traffic
@@ -42,6 +44,6 @@ __all__ = [
     "BLUE", "DIVERGING", "FAINT", "GREEN", "INK", "ORANGE", "PALETTE", "PINK", "RED", "SEQUENTIAL",
     "VIOLET", "WIDTH", "attention", "banks", "bars", "contrast", "curves", "explore", "figsize",
     "graph", "heatmap", "histograms", "history", "images", "ink_on", "lanes", "network",
-    "occupancy", "pipeline", "reliability", "sectors", "show_kernel", "show_source", "stacks",
-    "style", "surface", "text", "timeline", "traffic", "tree",
+    "occupancy", "pipeline", "reliability", "roofline", "sectors", "show_kernel", "show_source",
+    "stacks", "style", "surface", "systolic", "text", "timeline", "traffic", "tree",
 ]  # fmt: skip

@@ -1,0 +1,2 @@
+def systolic(a, w):
+    return a @ w, len(a)

@@ -1,0 +1,4 @@
+ridge = 100
+share = 0.01
+cycles = 56
+tonnes = 108
