@@ -11,7 +11,7 @@ from lmbook.accelerators.fixed_point import (
 )
 from lmbook.accelerators.measured import Measured, example, measure
 from lmbook.accelerators.roofline import (
-    Machine,
+    Roofline,
     Work,
     attainable,
     attention,
@@ -23,7 +23,7 @@ from lmbook.accelerators.roofline import (
 from lmbook.accelerators.systolic import Frame, SystolicArray, SystolicRun, cycles
 
 __all__ = [
-    "PUBLISHED", "Chip", "FixedPoint", "Footprint", "Frame", "Machine", "Measured", "PublishedRun",
+    "PUBLISHED", "Chip", "FixedPoint", "Footprint", "Frame", "Measured", "PublishedRun", "Roofline",
     "SystolicArray", "SystolicRun", "Work", "attainable", "attention", "chip", "chips", "cycles",
     "decode", "example", "footprint", "int_matmul", "matmul", "matvec", "measure",
     "multiply_accumulate", "quantise", "vector_add", "wrap",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from lmbook.accelerators.roofline import Machine
+from lmbook.accelerators.roofline import Roofline
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Chip:
         return "bf16" if self.bf16 else "fp32" if self.fp32 else "int8"
 
     @property
-    def machine(self) -> Machine:
+    def machine(self) -> Roofline:
         """Peak at `precision` and bandwidth, for a roofline."""
-        return Machine(self.name, getattr(self, self.precision), self.bandwidth)
+        return Roofline(self.name, getattr(self, self.precision), self.bandwidth)
 
 
 @cache

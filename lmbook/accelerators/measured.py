@@ -8,14 +8,14 @@ from time import perf_counter
 
 import numpy as np
 
-from lmbook.accelerators.roofline import Machine, Work, matmul, matvec, vector_add
+from lmbook.accelerators.roofline import Roofline, Work, matmul, matvec, vector_add
 
 
 @dataclass(frozen=True)
 class Measured:
     """A machine, and for each kind of work the FLOP/s that it reached."""
 
-    machine: Machine
+    machine: Roofline
     works: tuple[Work, ...]
     reached: dict[str, float]
 
@@ -58,7 +58,7 @@ def measure(n: int = 1024, megabytes: int = 128, repeats: int = 5) -> Measured:
     moved = [reached[w.name] / w.intensity for w in named]
     named.append(Work("square product", square.flops, square.bytes))
     reached["square product"] = product
-    machine = Machine("this machine", max(reached.values()), max(copy, read, *moved))
+    machine = Roofline("this machine", max(reached.values()), max(copy, read, *moved))
     return Measured(machine, tuple(named), reached)
 
 
@@ -67,6 +67,6 @@ def example() -> Measured:
     with (files("lmbook.accelerators") / "example_machine.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     first = rows[0]
-    machine = Machine(first["machine"], float(first["peak"]), float(first["bandwidth"]))
+    machine = Roofline(first["machine"], float(first["peak"]), float(first["bandwidth"]))
     works = tuple(Work(r["work"], float(r["flops"]), float(r["bytes"])) for r in rows)
     return Measured(machine, works, {r["work"]: float(r["reached"]) for r in rows})

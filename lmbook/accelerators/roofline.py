@@ -12,7 +12,7 @@ def attainable(intensity: float, peak: float, bandwidth: float) -> float:
 
 
 @dataclass(frozen=True)
-class Machine:
+class Roofline:
     """Peak in FLOP/s, bandwidth in bytes a second."""
 
     name: str
@@ -38,11 +38,11 @@ class Work:
         """FLOP a byte."""
         return self.flops / self.bytes
 
-    def seconds(self, machine: Machine) -> float:
+    def seconds(self, machine: Roofline) -> float:
         """The least time: max(flops / peak, bytes / bandwidth). No machine is faster; most are slower."""
         return max(self.flops / machine.peak, self.bytes / machine.bandwidth)
 
-    def share(self, machine: Machine) -> float:
+    def share(self, machine: Roofline) -> float:
         """The share of the peak that is within reach."""
         return attainable(self.intensity, machine.peak, machine.bandwidth) / machine.peak
 

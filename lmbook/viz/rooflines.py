@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from lmbook.accelerators import Machine, Work, attainable
+from lmbook.accelerators import Roofline, Work, attainable
 from lmbook.viz.canvas import axes
 from lmbook.viz.charts import DASHES
 from lmbook.viz.colours import INK, PALETTE
@@ -15,7 +15,7 @@ MARKS = "osD^vP"
 
 
 def roofline(
-    machines: Sequence[Machine],
+    machines: Sequence[Roofline],
     works: Sequence[Work] = (),
     *,
     reached: Mapping[str, float] | None = None,

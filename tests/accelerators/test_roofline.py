@@ -11,7 +11,7 @@ from lmbook.parallel.planner import data_sheets
 
 
 def test_attainable():
-    machine = acc.Machine("m", 100.0, 10.0)
+    machine = acc.Roofline("m", 100.0, 10.0)
     assert machine.ridge == 10
     assert [acc.attainable(i, 100.0, 10.0) for i in (1, 10, 50)] == [10, 100, 100]
     work = acc.Work("w", 400.0, 100.0)
