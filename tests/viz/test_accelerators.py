@@ -8,7 +8,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from lmbook import viz
-from lmbook.accelerators import Machine, SystolicArray, Work
+from lmbook.accelerators import Roofline, SystolicArray, Work
 
 
 def test_a_frame_shows_weights_and_sums_of_working_cells() -> None:
@@ -30,7 +30,7 @@ def test_a_frame_shows_weights_and_sums_of_working_cells() -> None:
 
 
 def test_works_lie_on_the_first_roof() -> None:
-    machines = [Machine("a", 1e12, 1e11), Machine("b", 1e10, 1e10)]
+    machines = [Roofline("a", 1e12, 1e11), Roofline("b", 1e10, 1e10)]
     works = [Work("slow", 1.0, 1.0), Work("fast", 100.0, 1.0)]
     ax = viz.roofline(machines, works, reached={"slow": 2e10})
     lines = {line.get_label(): line for line in ax.lines}
