@@ -53,13 +53,14 @@ class PublishedRun:
 
 PUBLISHED = (
     PublishedRun("GPT-3 175B", "V100", 10_000 * 14.8 * 24, 330, 1.10, 429, 1287, 552.1, "patterson2021",
-                 "days and power were estimated by the authors from FLOP and a measured speed"),
+                 "330 W measured, with host, memory and network; days computed from FLOP and a reported speed; "
+                 "the grid is the average of the United States"),
     PublishedRun("BLOOM 176B", "A100", 1_082_990, 400, None, 57, 433, 24.7, "luccioni2023",
                  "accelerators alone; idle nodes and manufacturing bring it to 50.5 t"),
     PublishedRun("Llama 2 70B", "A100", 1_720_320, 400, None, None, None, 291.42, "touvron2023llama2",
-                 "power is the data sheet's"),
+                 "power is the data sheet's, said to be adjusted for power usage efficiency"),
     PublishedRun("Llama 3 70B", "H100", 6.4e6, 700, None, None, None, 1900, "llama3card",
-                 "power is the data sheet's"),
+                 "power is the data sheet's, said to be adjusted for power usage efficiency"),
     PublishedRun("Llama 3.1 405B", "H100", 30.84e6, 700, None, None, None, 8930, "llama31card",
                  "power is the data sheet's; 0 t by the energy that was bought"),
 )  # fmt: skip
