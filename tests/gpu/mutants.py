@@ -76,6 +76,8 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("matvec1_float32", "if (lane <= 1) y[r] = sum;"): _EQUAL,
     ("matvec2_int8", "if (lane <= 1) y[r] = sum * scale[r];"): _EQUAL,
     ("matvec3_int4", "if (lane <= 1) y[r] = sum;"): _EQUAL,
+    ("matvec4_repacked", "if (lane <= 1) y[r] = sum;"): _EQUAL,
+    ("matvec4_repacked", "for (int first = 0; first <= n; first += 256) {"): "one round more, for no word",
     ("scan1_hillis", "for (int d = 1; d <= THREADS; d *= 2) {"): _NO_LANE,
     ("scan2_blelloch", "for (int d = 1; d <= THREADS; d *= 2) {"): _NO_LANE,
     ("scan2_blelloch", "if (at <= THREADS) s[at] += s[at - d];"): "places are odd, so never 256",

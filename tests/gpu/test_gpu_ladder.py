@@ -38,7 +38,7 @@ def test_every_kernel_belongs_to_a_version_with_a_reason() -> None:
     kernels = {k for rung in LADDER for k in rung.kernels}
     assert kernels - used == {"copy2_offset", "copy3_strided"}  # these copy only a part
     assert len({rung.title for rung in LADDER}) == len(LADDER) == 15
-    assert sum(len(rung.versions) for rung in LADDER) == 47
+    assert sum(len(rung.versions) for rung in LADDER) == 48
 
 
 def test_quantised_weights_are_near_the_real_ones(rng: np.random.Generator) -> None:
@@ -46,6 +46,7 @@ def test_quantised_weights_are_near_the_real_ones(rng: np.random.Generator) -> N
     for quantise, name, bound in (
         (quantise8, "matvec2_int8", 0.02),
         (quantise4, "matvec3_int4", 0.2),
+        (quantise4, "matvec4_repacked", 0.2),
     ):
         q, scale = quantise(w)
         (y,) = matvec.run(name, q, x, scale).outputs

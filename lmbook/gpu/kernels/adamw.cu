@@ -12,7 +12,7 @@ extern "C" __global__ void adamw1_second(float* v, const float* g, int n, float 
   v[i] = beta2 * v[i] + (1.0f - beta2) * gi * gi;
 }
 
-// 1c. and the step: 40 bytes a parameter in all.
+// 1c. and the step.
 extern "C" __global__ void adamw1_step(float* p, const float* m, const float* v, int n, float lr, float eps,
                                        float decay, float correct1, float correct2) {
   int i = blockIdx.x * blockDim.x + threadIdx.x;
@@ -28,7 +28,7 @@ __device__ float adamw_one(float p, float g, float& m, float& v, float lr, float
   return p - lr * ((m / correct1) / (sqrtf(v / correct2) + eps) + decay * p);
 }
 
-// 2. Fused: parameter, gradient and moments are read once, 28 bytes a parameter.
+// 2. Fused: parameter, gradient and moments are read once.
 extern "C" __global__ void adamw2_fused(float* p, const float* g, float* m, float* v, int n, float lr, float beta1,
                                         float beta2, float eps, float decay, float correct1, float correct2) {
   int i = blockIdx.x * blockDim.x + threadIdx.x;

@@ -14,7 +14,7 @@ extern "C" __global__ void bias_gelu1_gelu(float* y, int total) {
   if (i < total) y[i] = gelu(y[i]);
 }
 
-// 2. Fused: the sum stays in a register, half the bytes.
+// 2. Fused: the sum stays in a register.
 extern "C" __global__ void bias_gelu2_fused(const float* x, const float* bias, float* y, int total, int n) {
   int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i < total) y[i] = gelu(x[i] + bias[i % n]);

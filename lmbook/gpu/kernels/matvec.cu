@@ -44,3 +44,24 @@ extern "C" __global__ void matvec3_int4(const unsigned int* W, const float* scal
   for (int d = 16; d > 0; d >>= 1) sum += __shfl_xor_sync(ALL, sum, d);
   if (lane == 0) y[r] = sum;
 }
+
+// 4. int4, repacked: the eight weights of a word stand 32 columns apart, so the lanes of a warp want neighbours of x.
+extern "C" __global__ void matvec4_repacked(const unsigned int* W, const float* scale, const float* x, float* y,
+                                            int rows, int n) {
+  int r = blockIdx.x * WARPS + threadIdx.x / 32, lane = threadIdx.x % 32;
+  if (r >= rows) return;
+  float sum = 0.0f;
+  for (int first = 0; first < n; first += 256) {
+    int words = min(32, (n - first) / 8);
+    if (lane < words) {
+      unsigned int word = W[(r * n + first) / 8 + lane];
+      #pragma unroll
+      for (int k = 0; k < 8; ++k) {
+        int j = first + k * words + lane;
+        sum += (float)((int)((word >> (4 * k)) & 15u) - 8) * x[j] * scale[(r * n + j) / 32];
+      }
+    }
+  }
+  for (int d = 16; d > 0; d >>= 1) sum += __shfl_xor_sync(ALL, sum, d);
+  if (lane == 0) y[r] = sum;
+}

@@ -19,6 +19,14 @@ def added(ns, rng, rows, cols):  # type: ignore[no-untyped-def]
     bias, y = rng.standard_normal(cols, np.float32), np.zeros((rows, cols), np.float32)
     args = (x, bias, r, y, rows, cols)
     report = launched(kernel(ns.residual, "residual"), -(-rows * cols // 256), 256, args)
+    column = np.minimum(np.arange(rows * cols) // cols, cols - 1).reshape(rows, cols)
+    slips = {
+        "the largest of 0 and the sum comes before the residual": np.maximum(x + bias + r, 0),
+        "a number's column, not its row, chooses its bias": np.maximum(x + bias[column], 0) + r,
+        "negative sums pass": x + bias + r,
+    }
+    for slip, wrong in slips.items():
+        expect_that(rows * cols == 1 or not np.allclose(y, wrong, atol=1e-5), f"y: {slip}")
     expect(y, np.maximum(x + bias, 0) + r, of=f"y for {rows} rows and {cols} columns")
     return report
 
