@@ -129,7 +129,7 @@ def repack4(words: Array) -> Array:
         q = (words[:, first : first + 32, None] >> shifts) & np.uint32(15)
         q = q.reshape(len(words), 8, -1).transpose(0, 2, 1)
         parts.append((q << shifts).sum(axis=2, dtype=np.uint32))
-    return xp.concatenate(parts, axis=1)
+    return np.concatenate(parts, axis=1)
 
 
 def dequantise4(words: np.ndarray, scale: np.ndarray) -> np.ndarray:
