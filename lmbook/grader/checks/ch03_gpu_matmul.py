@@ -41,8 +41,8 @@ def without_conflicts(report):  # type: ignore[no-untyped-def]
     worst, what, line = max(more)
     expect_that(
         worst == 0,
-        f"shared memory takes {t.bank_conflict:.2f} times the least passes, most of them too many "
-        f"at a {what} of the line `{line.strip()}`",
+        f"shared memory takes {t.bank_conflict:.2f} times the least passes; the costliest is a {what} "
+        f"in the line `{line.strip()}`",
     )
 
 
