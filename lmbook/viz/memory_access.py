@@ -124,12 +124,19 @@ def sectors(
     return ax
 
 
-def wavefronts(lanes: Array, address: Array, size: int) -> tuple[dict[int, int], int]:
+def wavefronts(
+    lanes: Array, address: Array, size: int, store: bool = False
+) -> tuple[dict[int, int], int]:
     """In which pass over the banks each word of shared memory comes, and how many passes there are.
 
-    8 bytes a lane go by half warps, 16 bytes by quarters; words of one bank come one after the other.
+    8 bytes a lane go by half warps, 16 bytes by quarters, loads that want one address in pairs of lanes by
+    twice as many; words of one bank come one after the other.
     """
     width = 32 if size <= WORD else 32 * WORD // size
+    if width < 32 and not store:
+        of = dict(zip(lanes.tolist(), address.tolist()))
+        pairs = [all(of.get(i ^ step, at) == at for i, at in of.items()) for step in (1, 2)]
+        width *= 2 if any(pairs) else 1
     turn: dict[int, int] = {}
     passes = 0
     for first in range(0, 32, width):
@@ -150,11 +157,12 @@ def banks(
 ) -> Axes:
     """What one request of a warp takes from shared memory: 32 words a row, one for each bank.
 
-    `request` is as for `sectors`. Words carry the number of the lane that wants them; the colour is the
-    pass, or wavefront, in which they come: a bank gives one word a pass.
+    `request` is as for `sectors`, a load unless it says otherwise. Words carry the number of the lane that
+    wants them; the colour is the pass, or wavefront, in which they come: a bank gives one word a pass.
     """
     lanes, address, size = _lanes(request, size, 0, "banks")
-    turn, passes = wavefronts(lanes, address, size)
+    stored = isinstance(request, Request) and request.store
+    turn, passes = wavefronts(lanes, address, size, stored)
     shown = _fold(np.unique(np.array(list(turn)) // BANKS), rows)
     if ax is None:
         _, ax = plt.subplots(figsize=(WIDTH, 0.9 + max(0.14, 0.3 - 0.01 * len(shown)) * len(shown)))

@@ -245,14 +245,21 @@ BANKS = [  # index, wavefronts of one warp, the least
     ("s[t]", 1, 1), ("s[2 * t]", 2, 1), ("s[4 * t]", 4, 1), ("s[32 * t]", 32, 1), ("s[33 * t]", 1, 1),
     ("s[0]", 1, 1), ("s[t / 2]", 1, 1), ("s[t % 2 * 32]", 2, 1), ("s[31 - t]", 1, 1), ("s[t ^ 5]", 1, 1),
     ("s[3 * t + 7]", 1, 1), ("s[t * t % 64 * 8]", 8, 1),
-    ("s4[t].x", 4, 1), ("s4[t]", 4, 4), ("s4[0]", 4, 4), ("((float2*)s)[t]", 2, 2),
+    ("s4[t].x", 4, 1), ("s4[t]", 4, 4), ("s4[0]", 2, 2), ("s4[t / 2]", 2, 2), ("s4[t / 4 % 2]", 2, 2),
+    ("((float2*)s)[t]", 2, 2), ("((float2*)s)[t / 2]", 1, 1), ("((float2*)s)[0]", 1, 1),
     ("((float2*)s)[2 * t]", 4, 2), ("((unsigned char*)s)[t]", 1, 1),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("place", "waves", "least"), BANKS, ids=[b[0] for b in BANKS])
 def test_banks(place: str, waves: int, least: int) -> None:
-    kind = "float4" if place in ("s4[t]", "s4[0]") else "float2" if "float2" in place else "float"
+    kind = (
+        "float4"
+        if place[:2] == "s4" and place[-1] == "]"
+        else "float2"
+        if "float2" in place
+        else "float"
+    )
     r = run(f"{kind} v = {place};").line("// here")
     assert (r.shared_load_wavefronts, r.shared_load_ideal) == (waves, least)
 

@@ -48,8 +48,10 @@ def test_sectors_and_wavefronts_are_the_simulator_s(seed):
         assert (wanted, idle) == (places * size, 32 * expected - places * size)
         plt.close("all")
         lanes = np.flatnonzero(working)
-        expected, _ = traffic.wavefronts(mask, index[None], size)
-        assert wavefronts(lanes, index[lanes] * size, size)[1] == expected
+        for paired in (index, index[np.arange(32) | 1], index[np.arange(32) & ~2]):
+            for store in (False, True):
+                expected, _ = traffic.wavefronts(mask, paired[None], size, store)
+                assert wavefronts(lanes, paired[lanes] * size, size, store)[1] == expected
 
 
 def test_bytes_stand_in_their_row_with_their_lane():
@@ -137,7 +139,9 @@ def test_requests_of_a_warp_add_up_to_the_counters():
             for request in report.requests:
                 lanes = np.flatnonzero(request.index >= 0)
                 if request.space == "shared":
-                    waves += wavefronts(lanes, request.address[lanes], request.size)[1]
+                    waves += wavefronts(lanes, request.address[lanes], request.size, request.store)[
+                        1
+                    ]
                 else:
                     sectors += len(np.unique(request.address[lanes] // 32))
     t = report.total

@@ -1,4 +1,4 @@
-// 1. Neighbouring threads take neighbouring rows: every load of A is 32 sectors.
+// 1. Neighbouring threads take neighbouring rows of C.
 extern "C" __global__ void matmul1_naive(const float* A, const float* B, float* C, int M, int N, int K) {
   int row = blockIdx.x * blockDim.x + threadIdx.x, col = blockIdx.y * blockDim.y + threadIdx.y;
   if (row < M && col < N) {
@@ -8,7 +8,7 @@ extern "C" __global__ void matmul1_naive(const float* A, const float* B, float* 
   }
 }
 
-// 2. Neighbouring threads take neighbouring columns: B is coalesced, A is one number for the whole warp.
+// 2. Neighbouring threads take neighbouring columns of C.
 extern "C" __global__ void matmul2_coalesced(const float* A, const float* B, float* C, int M, int N, int K) {
   int col = blockIdx.x * blockDim.x + threadIdx.x, row = blockIdx.y * blockDim.y + threadIdx.y;
   if (row < M && col < N) {
@@ -42,7 +42,7 @@ extern "C" __global__ void matmul3_tiled(const float* A, const float* B, float* 
 #define TM 4
 #define TN 4
 
-// 4. Each thread holds 4 x 4 results in registers: eight shared loads serve sixteen products.
+// 4. Each thread holds 4 x 4 results in registers.
 extern "C" __global__ void __launch_bounds__(256)
 matmul4_registers(const float* A, const float* B, float* C, int M, int N, int K) {
   __shared__ float As[BK][BM];

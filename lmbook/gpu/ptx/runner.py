@@ -311,7 +311,7 @@ class Runner(Machine):
     def _account(self, i: Instruction, address: Any, size: int, shared: bool) -> None:
         counts, mask, name = self.lines[i.line], self.mask, i.opcode[0]
         if shared and name in ("ld", "st"):
-            waves, least = wavefronts(mask, address // size, size)
+            waves, least = wavefronts(mask, address // size, size, name == "st")
             if name == "ld":
                 counts.shared_loads += mask.warps
                 counts.shared_load_wavefronts += waves

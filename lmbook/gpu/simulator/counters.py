@@ -13,7 +13,8 @@ class Counts:
 
     A request is one memory instruction of one warp. A sector is 32 bytes of global memory; a warp's
     request moves every sector that one of its lanes touches. A wavefront is one pass over the 32
-    banks of shared memory; lanes that want different words of one bank need several.
+    banks of shared memory; lanes that want different words of one bank need several, and so does a warp
+    that wants 8 or 16 bytes a lane (`simulator.traffic.wavefronts` has the rule).
     """
 
     operations: int = 0

@@ -168,7 +168,7 @@ def account(m: Machine, line: int, memory: Memory, index: Array, size: int, stor
     counts.operations += mask.warps
     counts.threads += mask.count
     if memory.space == "shared":
-        waves, least = wavefronts(mask, index, size)
+        waves, least = wavefronts(mask, index, size, store)
         if store:
             counts.shared_stores += mask.warps
             counts.shared_store_wavefronts += waves

@@ -131,7 +131,7 @@ class Shadow:
         problem = what.format(self._describe(m, int(who[i]), int(me[i])))
         cure = "is a __syncthreads() missing?" if self.shared else "no barrier orders blocks"
         if who[i] >= 0 and who[i] // WARP == me[i] // WARP:
-            cure = "is a __syncwarp() missing?"
+            cure = "is a __syncwarp() or a __syncthreads() missing?"
         m.fault(
             DataRace, line, f"race on {memory.name}[{int(at[i]) % grains}]: {problem}; {cure}", full
         )

@@ -56,20 +56,35 @@ def sectors(mask: Mask, address: Array, touched: Array | None) -> int:
     return (len(rows) + int(np.count_nonzero(step))) * copies
 
 
-def wavefronts(mask: Mask, index: Array, size: int) -> tuple[int, int]:
+def wavefronts(mask: Mask, index: Array, size: int, store: bool = False) -> tuple[int, int]:
     """Passes over the banks that the requests of all warps need, and the least possible.
 
     `index` counts elements of `size` bytes. Words of 4 bytes lie in 32 banks in turn; lanes that want
-    one word share it. 8 bytes a lane go by half warps, 16 bytes by quarters (CUDA C++ Programming
-    Guide, shared memory).
+    one word share it. 8 bytes a lane go by half warps and 16 bytes by quarters, but a load whose lanes
+    want one address in pairs (lane i as lane i ^ 1 throughout the warp, or as lane i ^ 2) by twice as
+    many lanes: whole warps and halves. NVIDIA's guide does not say so; an answer in its forum does for
+    compute capability 7.0 to 7.5 (https://forums.developer.nvidia.com/t/77228), and profiles shown in
+    another thread agree with it for 8.6 and 9.0 (https://forums.developer.nvidia.com/t/373160).
     """
     index = np.asarray(index)
     width = WARP if size <= WORD else WARP * WORD // size
     if index.ndim == 0 or index.shape[1] == 1:
+        if width < WARP and not store:
+            width *= 2
         least = mask.warps
         if width < WARP:
             least = int(np.count_nonzero(mask.spread().reshape(-1, width).any(axis=1)))
         return least, least
+    if width < WARP and not store:
+        pairs = in_pairs(mask, index)
+        if pairs.all():
+            width *= 2
+        elif pairs.any():  # some warps so, others so
+            lanes = np.repeat(pairs, WARP).reshape(-1, mask.shape[1])
+            joined, others = mask.both(lanes), mask.both(~lanes)
+            if joined.count:
+                a, b = wavefronts(joined, index, size), wavefronts(others, index, size, True)
+                return a[0] + b[0], a[1] + b[1]
     rows, copies = groups(mask, index, width)
     if size > WORD:
         per = size // WORD
@@ -89,6 +104,21 @@ def wavefronts(mask: Mask, index: Array, size: int) -> tuple[int, int]:
             _waves.clear()
         _waves[key] = found
     return _waves[key] * copies, len(shifted) * copies
+
+
+def in_pairs(mask: Mask, index: Array) -> Array:
+    """For each warp of (1 or blocks, warps) whether its lanes at work want one address in pairs.
+
+    Lane i as lane i ^ 1, for all of them, or as lane i ^ 2. A lane at rest is as any other.
+    """
+    shape = (max(len(index), len(mask.lanes)), mask.shape[1])
+    lanes = np.broadcast_to(mask.lanes, shape).reshape(-1, WARP)
+    x = np.broadcast_to(index, shape).reshape(-1, WARP)
+    found = np.zeros(len(x), bool)
+    for step in (1, 2):
+        other = np.arange(WARP) ^ step
+        found |= ((x == x[:, other]) | ~lanes | ~lanes[:, other]).all(axis=1)
+    return found.reshape(shape[0], -1)
 
 
 def _passes(words: Array) -> int:
