@@ -38,8 +38,8 @@ extern "C" __global__ void attention1_values(const float* P, const float* V, flo
 // 2. Flash: keys and values come by tiles, maximum and sum are kept up to date, no score leaves the registers.
 extern "C" __global__ void attention2_flash(const float* Q, const float* K, const float* V, float* O, float* L,
                                             int S, float scale) {
-  __shared__ float Ks[BC][D + 1];
-  __shared__ float Vs[BC][D + 1];
+  __shared__ float Ks[BC][D];
+  __shared__ float Vs[BC][D];
   int tid = threadIdx.x, part = tid % PARTS, row = blockIdx.x * BR + tid / PARTS, base = blockIdx.y * S;
   float q[HELD], acc[HELD] = {0.0f};
   for (int i = 0; i < HELD; ++i) q[i] = row < S ? Q[(base + row) * D + i * PARTS + part] * scale : 0.0f;
@@ -81,8 +81,8 @@ extern "C" __global__ void attention3_delta(const float* O, const float* dO, flo
 // 3b. the gradient of the queries, with the scores computed again tile by tile,
 extern "C" __global__ void attention3_dq(const float* Q, const float* K, const float* V, const float* dO,
                                          const float* L, const float* delta, float* dQ, int S, float scale) {
-  __shared__ float Ks[BC][D + 1];
-  __shared__ float Vs[BC][D + 1];
+  __shared__ float Ks[BC][D];
+  __shared__ float Vs[BC][D];
   int tid = threadIdx.x, part = tid % PARTS, row = blockIdx.x * BR + tid / PARTS, base = blockIdx.y * S;
   float q[HELD], g[HELD], acc[HELD] = {0.0f};
   for (int i = 0; i < HELD; ++i) {
@@ -120,8 +120,8 @@ extern "C" __global__ void attention3_dq(const float* Q, const float* K, const f
 extern "C" __global__ void attention3_dkv(const float* Q, const float* K, const float* V, const float* dO,
                                           const float* L, const float* delta, float* dK, float* dV, int S,
                                           float scale) {
-  __shared__ float Qs[BR][D + 1];
-  __shared__ float Gs[BR][D + 1];
+  __shared__ float Qs[BR][D];
+  __shared__ float Gs[BR][D];
   int tid = threadIdx.x, part = tid % PARTS, key = blockIdx.x * BC + tid / PARTS, base = blockIdx.y * S;
   float k[HELD], v[HELD], acc_k[HELD] = {0.0f}, acc_v[HELD] = {0.0f};
   for (int i = 0; i < HELD; ++i) {

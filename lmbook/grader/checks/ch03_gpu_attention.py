@@ -16,9 +16,11 @@ joining = Exercise(
 )
 
 
-def parts(rng, rows, shift=0.0):  # type: ignore[no-untyped-def]
+def parts(rng, rows, shift=(0.0, 0.0)):  # type: ignore[no-untyped-def]
     """Outputs and log-sums of two parts of the keys, and of both together, in float64."""
-    s = rng.standard_normal((rows, 40)) * 2 + shift
+    s = rng.standard_normal((rows, 40)) * 2
+    s[:, :25] += shift[0]
+    s[:, 25:] += shift[1]
     v = rng.standard_normal((40, D))
 
     def attend(part):  # type: ignore[no-untyped-def]
@@ -30,10 +32,12 @@ def parts(rng, rows, shift=0.0):  # type: ignore[no-untyped-def]
     return attend(slice(0, 25)), attend(slice(25, 40)), attend(slice(0, 40))
 
 
-def joined(ns, rng, rows, shift=0.0, empty=False):  # type: ignore[no-untyped-def]
+def joined(ns, rng, rows, shift=(0.0, 0.0), empty=""):  # type: ignore[no-untyped-def]
     (oa, la), (ob, lb), (o, log_sum) = parts(rng, rows, shift)
-    if empty:  # no key of the second part may be seen
+    if empty == "b":  # no key of the second part may be seen
         ob, lb, o, log_sum = 0 * ob, np.full(rows, -np.inf), oa, la
+    if empty == "a":
+        oa, la, o, log_sum = 0 * oa, np.full(rows, -np.inf), ob, lb
     out, out_l = np.zeros((rows, D), np.float32), np.zeros(rows, np.float32)
     arrays = [x.astype(np.float32) for x in (oa, la, ob, lb)]
     k = kernel(ns.merge, "merge")
@@ -56,13 +60,14 @@ def any_rows(ns, rng):  # type: ignore[no-untyped-def]
 
 @joining.hidden("far from zero", "exp(100) is too large for float32: subtract something first.")
 def far(ns, rng):  # type: ignore[no-untyped-def]
-    for shift in (150.0, -150.0):
+    for shift in ((150.0, 150.0), (-150.0, -150.0), (150.0, -150.0), (-150.0, 150.0)):
         joined(ns, rng, 6, shift)
 
 
 @joining.hidden("an empty part", "What is the weight of a part whose L is minus infinity?")
 def nothing(ns, rng):  # type: ignore[no-untyped-def]
-    joined(ns, rng, 6, empty=True)
+    for empty in "ab":
+        joined(ns, rng, 6, empty=empty)
 
 
 @joining.hidden("coalesced", "Neighbouring threads should have neighbouring numbers of a row.")
@@ -144,6 +149,8 @@ def of_extra(ns, rng):  # type: ignore[no-untyped-def]
         slip = ": the scores come and go more than once"
     elif got == right / 2:
         slip = ": the softmax both reads and writes them"
+    elif abs(got - right) <= 0.05 * right:
+        slip = ": nearly; the inputs, the output and L are not asked for"
     expect_that(got == right, "extra is not right" + slip)
 
 
@@ -153,7 +160,11 @@ def of_tiles(ns, rng):  # type: ignore[no-untyped-def]
     (report,) = kernels.attention.run("attention2_flash", *given).reports
     assert report is not None
     got = number(ns.tiles, "`tiles`")
-    slip = ": those in the future are not loaded" if got == 25 else ""
+    slips = {
+        25: ": those in the future are not loaded",
+        10: ": the tile at the diagonal is loaded, too",
+    }
+    slip = slips.get(int(got), "")
     expect_that(got == report.total.barriers // 8, "tiles is not right" + slip)
 
 
@@ -165,7 +176,10 @@ def of_factors(ns, rng):  # type: ignore[no-untyped-def]
         right += 0 < np.exp(top - higher) < 1
         top = higher
     got = number(ns.factors, "`factors`")
-    slip = ": at the first score the factor is 0" if got == right + 1 else ""
+    slip = {
+        right + 1: ": at the first score the factor is 0",
+        right + 2: ": an equal score gives the factor 1, and the first one 0",
+    }.get(int(got), ": most scores leave the maximum as it is")
     expect_that(got == right, "factors is not right" + slip)
 
 
@@ -175,12 +189,15 @@ cache = Exercise(
 )
 
 
-def decoded(ns, rng, heads, length, hard=False, races=True):  # type: ignore[no-untyped-def]
+def decoded(ns, rng, heads, length, hard=False, rising=False, races=True):  # type: ignore[no-untyped-def]
     q = rng.standard_normal((heads, D), np.float32)
     k, v = rng.standard_normal((2, heads, length, D), np.float32)
     if hard:
         q[::2] -= 4
         k += 4
+    if rising:  # the first score about 0, the others about 128
+        q += 4
+        k[:, 1:] += 4
     o = np.zeros_like(q)
     report = launched(
         kernel(ns.decode, "decode"), heads, 32, (q, k, v, o, length, SCALE), races=races
@@ -206,6 +223,11 @@ def any_cache(ns, rng):  # type: ignore[no-untyped-def]
 @cache.hidden("scores far below zero", "What is the largest of no scores?")
 def low_scores(ns, rng):  # type: ignore[no-untyped-def]
     decoded(ns, rng, 2, 20, hard=True)
+
+
+@cache.hidden("scores that rise", "A larger score has come. What was summed with the old maximum?")
+def rising_scores(ns, rng):  # type: ignore[no-untyped-def]
+    decoded(ns, rng, 2, 20, rising=True)
 
 
 @cache.hidden("each byte once", "Lanes along d, and no second pass over the keys.")
