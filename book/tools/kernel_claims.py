@@ -98,7 +98,7 @@ def _copy() -> list[Claim]:
     ]  # fmt: skip
     return [
         *both,
-        Claim("copy1_scalar", "bytes", "2 x 4 N", 8 * n, touched),
+        Claim("copy1_scalar", "bytes touched", "2 x 4 N", 8 * n, touched),
         Claim("copy2_offset by 1", "load sectors", "5 N / 32 - 1; the last warp has 31 lanes",
               5 * n // 32 - 1, total("load_sectors")),
         Claim("copy2_offset by 8", "load sectors", "(N - 8) / 8: a whole sector on, nothing is lost",
@@ -128,18 +128,28 @@ def _transpose() -> list[Claim]:
 def _reduction() -> list[Claim]:
     """Four blocks of 256 threads, 8 warps, 8 levels."""
     found = []
-    per = {
-        "reduce1_interleaved": ("5 levels x 8 + 4 + 2 + 1, and the last `if`", 48, 837),
-        "reduce2_strided": ("5 levels, and the last `if`", 6, 662),
-        "reduce3_sequential": ("5 levels, and the last `if`", 6, 534),
-        "reduce4_shuffle": ("8 warps, and the last `if`", 9, 0),
+    per = {  # divergent branches, and warp operations: index, levels, additions, end
+        "reduce1_interleaved": (
+            "5 levels x 8 + 4 + 2 + 1 + 1, the last for `if (t == 0)`",
+            48,
+            8,
+            47,
+        ),
+        "reduce2_strided": ("5 levels + 1 for `if (t == 0)`", 6, 8, 12),
+        "reduce3_sequential": ("5 levels + 1 for `if (t == 0)`", 6, 6, 12),
+        "reduce4_shuffle": ("8 warps + 1 for `if (t == 0)`", 9, 0, 0),
     }
-    for name, (why, divergent, operations) in per.items():
+    for name, (why, divergent, level, adding) in per.items():
         found.append(Claim(name, "divergent branches a block", why, divergent,
                            lambda r: r[0].total.divergent / r[0].blocks, False))  # fmt: skip
-        if operations:
-            found.append(Claim(name, "warp operations a block", "each operation of the source, in each warp",
-                               operations, lambda r: r[0].total.operations / r[0].blocks, False))  # fmt: skip
+        if level:
+            found.append(Claim(
+                name, "warp operations a block", f"8 x 7 + 8 levels x 8 x {level} + 5 x {adding} + 34",
+                8 * 7 + 8 * 8 * level + 5 * adding + 34,
+                lambda r: r[0].total.operations / r[0].blocks, False))  # fmt: skip
+    found.append(Claim("reduce4_shuffle", "warp operations a block",
+                       "8 x (2 + 3 + 5 x 5 + 2 + 5 + 1 + 2) + 3 + 3 x 5 + 2 + 3", 343,
+                       lambda r: r[0].total.operations / r[0].blocks, False))  # fmt: skip
     for name in per:
         shuffled = name == "reduce4_shuffle"
         flops = 256 * 5 + 32 * 3 + 1 if shuffled else 256
