@@ -8,7 +8,7 @@ used. Sizes double from 64 x 64 for as long as the next product, eight times the
 `--patience` seconds. Who does not get to 512 x 512 so has the largest time scaled by n^3. Every product is
 compared with NumPy's before a time is kept. One thread each, one after the other.
 
-`pip install triton` brings the interpreter, for Linux alone and some hundred MB; it needs no GPU. PyTorch
+`pip install triton` brings the interpreter, for Linux alone, a gigabyte; it needs no GPU. PyTorch
 holds its arrays.
 """
 

@@ -24,14 +24,16 @@ a warp, one more than a block, no multiple of anything. A difference is $|y - y_
 |y_\\text{{NumPy}}|)$, and the tables hold a bound on the largest: the next power of ten above four times
 what was found, since the last digits depend on a machine's libraries; 0 means equal to the last bit.
 
-*Versions* counts the versions of a rung; *claims* are quantities that can be worked out on paper, exactly,
-and that the simulator meets exactly; and so does the PTX runner wherever it counts them.
+*Versions* counts the versions of a rung, *difference* is the largest of all its versions, sizes and
+readers, and *bugs caught* are those of the bugs planted in it; the others change nothing.
 
 {overview}
 
-All {versions} versions agree on all sizes, with {kernels} kernels in all, and {held} of {claims} claims
-hold. The tests run every version once more with the race detector on, which finds nothing. `python -m
-book.tools.kernel_facts` does all of it again; `tests/gpu` holds the same and more, case by case. Made with
+All {versions} versions agree on all sizes, with {kernels} kernels in all. Of {claims} quantities that can
+be worked out on paper exactly, simulator and PTX runner count {held} as they should be; those that the
+simulator counts alone carry an *s*. The tests run every version once more with the race detector on, which
+finds nothing. `python -m book.tools.kernel_facts` does all of it again; `tests/gpu` holds the same and
+more, case by case. Made with
 {tools}.
 
 ## Counters
@@ -62,7 +64,8 @@ Checks are worth what they catch. Rules such as "`<` becomes `<=`" or "this barr
 bugs, one at a time, in all kernels with a reference. {missed} of them change nothing, and each has its
 reason below, with its rung. All {real} others were caught: {faults} as a fault of execution, {wrong} by a
 wrong number. Each message names a line of the source. The two copies that move only a part have no
-reference of their own and got no bugs.
+reference of their own and got no bugs. *Fault* and *number* are bugs caught in either way, *none* those
+that change nothing.
 
 {kinds}
 

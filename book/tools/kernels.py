@@ -36,7 +36,7 @@ FAULTS = {
     "OutOfBounds": "outside an array", "DataRace": "data race", "UninitialisedRead": "read before written",
     "UndefinedShuffle": "undefined shuffle", "WrongResult": "wrong result",
 }  # fmt: skip
-DASH = "\N{EN DASH}"
+DASH, NARROW = "\N{EN DASH}", "\N{NO-BREAK SPACE}"
 Row = facts.Row
 
 
@@ -163,15 +163,15 @@ def conflicts(row: Row) -> str:
 
 
 def claims(key: str) -> str:
-    """What follows on paper, beside both counts."""
-    cells = [
-        [short(r["version"]), f"{r['what']}: {formula(r['formula'])}", thousands(r["theory"]),
-         thousands(r["simulator"]), thousands(r["ptx"]) or DASH]
-        for r in sorted(of(key, facts.CLAIMED), key=lambda r: r["version"])
-    ]  # fmt: skip
-    head = grid(["Version", "Quantity", "Theory", "Simulator", "PTX"], cells)
-    return "What follows from the source, beside what was counted:\n\n" + head.replace(
-        "| --- | --:", "| --- | ---", 1
+    """What follows on paper, beside what was counted: by both readers, or by the simulator alone."""
+    cells = []
+    for r in sorted(of(key, facts.CLAIMED), key=lambda r: r["version"]):
+        readers = {"simulator": r["simulator"]} | ({"ptx": r["ptx"]} if r["ptx"] else {})
+        counted = " / ".join(thousands(value) for value in dict.fromkeys(readers.values()))
+        quantity = f"*{short(r['version'])}*, {r['what']}: {formula(r['formula'])}"
+        cells.append([quantity, thousands(r["theory"]), counted + ("" if r["ptx"] else " *s*")])
+    return "What follows from the source, beside what was counted:\n\n" + grid(
+        ["Quantity", "Theory", "Counted"], cells
     )
 
 
@@ -191,7 +191,7 @@ def compiled(key: str) -> str:
         line = [short(name), f"{shared:,}"]
         for row in rows:
             o = occupancy(DEVICES[row["arch"]], int(row["threads"]), int(row["registers"]), shared)
-            line.append(f"{row['registers']}; {o.fraction:.0%}".replace("%", " %"))
+            line.append(f"{row['registers']}; {100 * o.fraction:.0f} %".replace(" ", NARROW))
         cells.append(line)
     return (
         "Compiled: bytes of shared memory a block; registers a thread and occupancy:\n\n"
@@ -249,14 +249,14 @@ def overview() -> str:
     """A line for each rung."""
     cells = []
     for key in RUNGS:
-        agreed, claimed, rows = of(key, facts.AGREEMENT), of(key, facts.CLAIMED), bugs(key)
+        agreed, rows = of(key, facts.AGREEMENT), bugs(key)
         worst = max((r[x] for r in agreed for x in ("simulator", "ptx", "host")), key=float)
         missed = sum(r["caught_by"] == "missed" for r in rows)
         link = f"{{ref}}`{RUNGS[key].title.split(':')[0]} <kernels-{key.replace('_', '-')}>`"
         cells.append(
-            [link, str(len(agreed)), power(worst), str(len(claimed)), f"{len(rows) - missed} of {len(rows)}"]
+            [link, str(len(agreed)), power(worst), f"{len(rows) - missed} of {len(rows)}"]
         )  # fmt: skip
-    return grid(["Rung", "Versions", "Difference", "Claims", "Bugs caught"], cells)
+    return grid(["Rung", "Versions", "Difference", "Bugs caught"], cells)
 
 
 def kinds() -> str:
@@ -271,7 +271,7 @@ def kinds() -> str:
         cells.append(
             [kind, *(str(n) for n in (len(rows), executed, how["WrongResult"], how["missed"]))]
         )
-    return grid(["Bug", "Planted", "Fault", "Wrong number", "Changed nothing"], cells)
+    return grid(["Bug", "Planted", "Fault", "Number", "None"], cells)
 
 
 def simulators() -> str:
