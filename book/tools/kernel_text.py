@@ -25,7 +25,7 @@ a warp, one more than a block, no multiple of anything. A difference is $|y - y_
 what was found, since the last digits depend on a machine's libraries; 0 means equal to the last bit.
 
 *Versions* counts the versions of a rung, *difference* is the largest of all its versions, sizes and
-readers, and *bugs caught* are those of the bugs planted in it; the others change nothing.
+readers, and *caught* are those of the bugs planted in it; the others change nothing.
 
 {overview}
 

@@ -191,10 +191,10 @@ def compiled(key: str) -> str:
         line = [short(name), f"{shared:,}"]
         for row in rows:
             o = occupancy(DEVICES[row["arch"]], int(row["threads"]), int(row["registers"]), shared)
-            line.append(f"{row['registers']}; {100 * o.fraction:.0f} %".replace(" ", NARROW))
+            line.append(f"{row['registers']};{NARROW}{100 * o.fraction:.0f}")
         cells.append(line)
     return (
-        "Compiled: bytes of shared memory a block; registers a thread and occupancy:\n\n"
+        "Compiled: bytes of shared memory a block; registers a thread and occupancy in per cent:\n\n"
         + grid(["Kernel", "Shared", *DEVICES.values()], cells)
     )  # fmt: skip
 
@@ -256,7 +256,7 @@ def overview() -> str:
         cells.append(
             [link, str(len(agreed)), power(worst), f"{len(rows) - missed} of {len(rows)}"]
         )  # fmt: skip
-    return grid(["Rung", "Versions", "Difference", "Bugs caught"], cells)
+    return grid(["Rung", "Versions", "Difference", "Caught"], cells)
 
 
 def kinds() -> str:
