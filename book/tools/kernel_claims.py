@@ -85,6 +85,11 @@ def of_array(launch: int, position: int, what: str) -> Value:
     return lambda reports: getattr(reports[launch].traffic[position], what)
 
 
+def times(n: int) -> str:
+    """A factor of a formula; nothing for 1."""
+    return f"{n} x " if n > 1 else ""
+
+
 def _copy() -> list[Claim]:
     n = SIZES["copy"]
     both = [
@@ -182,7 +187,7 @@ def _softmax() -> list[Claim]:
         why = "lanes read a row apart" if apart else "32 lanes x 4 bytes / 32"
         found += [
             Claim(name, "sectors a load", why, 32 if apart else 4, ratio("sectors_per_load")),
-            Claim(name, "bytes that loads ask for", f"{passes} x 4 N", passes * 4 * rows * n,
+            Claim(name, "bytes that loads ask for", f"{times(passes)}4 N", passes * 4 * rows * n,
                   total("load_bytes")),
             Claim(name, "bytes touched", "2 x 4 N", 8 * rows * n, touched),
         ]  # fmt: skip
@@ -296,7 +301,7 @@ def _attention_backward() -> list[Claim]:
     parts = {"attention2_flash": (4, 1), "attention3_delta": (2, 1), "attention3_dq": (5, 2),
              "attention3_dkv": (6, 2)}  # fmt: skip
     return [
-        Claim("attention3_flash", f"bytes touched, {kernel}", f"{a} x 4 S d + {b} x 4 S",
+        Claim("attention3_flash", f"bytes touched, {kernel}", f"{a} x 4 S d + {times(b)}4 S",
               heads * (a * one + b * row), lambda r, k=k: r[k].bytes_touched)
         for k, (kernel, (a, b)) in enumerate(parts.items())
     ]  # fmt: skip

@@ -45,6 +45,11 @@ def short(name: str) -> str:
     return re.sub(r"^[a-z_]+?(\d)_", r"\1 ", name).replace("_", " ")
 
 
+def natural(name: str) -> list[int | str]:
+    """A key that puts `by 8` before `by 32`."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+
 def grid(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table; numbers stand on the right."""
     lines = [heads, ["---", *["--:"] * (len(heads) - 1)], *rows]
@@ -121,7 +126,7 @@ def differing(key: str) -> list[str]:
 
 def counters(key: str) -> str:
     """Requests, banks, barriers, operations and bytes of each case."""
-    rows = of(key, facts.COUNTED)
+    rows = sorted(of(key, facts.COUNTED), key=lambda r: natural(r["case"]))
     ours = {r["case"]: r for r in rows if r["by"] == "simulator"}
     theirs = {r["case"]: r for r in rows if r["by"] == "ptx"}
     memory = [
@@ -136,11 +141,7 @@ def counters(key: str) -> str:
     if not any(int(r["flops"]) for r in rows):
         heads, work = [heads[0], heads[-1]], [[line[0], line[-1]] for line in work]
     exceptions = differing(key)
-    same = (
-        "The PTX runner counts the same"
-        if not exceptions
-        else "The PTX runner counts the same but for"
-    )
+    same = "The PTX runner counts the same, FLOP apart" + (", but for" if exceptions else "")
     return (
         f"Counted for {formula(ABOUT[key])}. {same}{' ' + '; '.join(exceptions) if exceptions else ''}.\n\n"
         + grid(["Version", "Load", "Store", "Banks", "Barriers"], memory)
@@ -165,7 +166,7 @@ def conflicts(row: Row) -> str:
 def claims(key: str) -> str:
     """What follows on paper, beside what was counted: by both readers, or by the simulator alone."""
     cells = []
-    for r in sorted(of(key, facts.CLAIMED), key=lambda r: r["version"]):
+    for r in sorted(of(key, facts.CLAIMED), key=lambda r: natural(r["version"])):
         readers = {"simulator": r["simulator"]} | ({"ptx": r["ptx"]} if r["ptx"] else {})
         counted = " / ".join(thousands(value) for value in dict.fromkeys(readers.values()))
         quantity = f"*{short(r['version'])}*, {r['what']}: {formula(r['formula'])}"
@@ -183,7 +184,7 @@ def holds(row: Row) -> bool:
 def compiled(key: str) -> str:
     """Registers, shared memory and occupancy of each kernel."""
     kernels: dict[str, list[Row]] = {}
-    for row in of(key, facts.COMPILED):
+    for row in sorted(of(key, facts.COMPILED), key=lambda r: natural(r["kernel"])):
         kernels.setdefault(row["kernel"], []).append(row)
     cells = []
     for name, rows in kernels.items():

@@ -15,6 +15,7 @@ from book.tools.kernel_claims import ABOUT, CLAIMS, RUNGS, SIZES
 from lmbook.gpu import nvrtc
 from lmbook.gpu.kernels import LADDER
 from tests.gpu import host_build
+from tests.gpu.agreement import EXCEPTIONS, SAME
 
 needs_compiler = pytest.mark.skipif(
     not nvrtc.available() and not os.environ.get("CI"),
@@ -139,6 +140,18 @@ def test_a_difference_without_a_reason_stops_the_page(monkeypatch: pytest.Monkey
     monkeypatch.setattr(kernels, "of", lambda key, path: [row])
     with pytest.raises(ValueError, match="load_bytes barriers differ without a reason"):
         kernels.differing("copy")
+
+
+def test_two_readers_count_alike_where_the_page_says_so() -> None:
+    rows = facts.read(facts.COUNTED)
+    ours, theirs = (
+        {(r["rung"], r["case"]): r for r in rows if r["by"] == by} for by in ("simulator", "ptx")
+    )
+    assert ours.keys() == theirs.keys() and len(ours) > 50
+    for (_, case), row in ours.items():
+        exempt, _ = EXCEPTIONS.get(case, (set(), ""))
+        names = {*SAME, "bytes_touched"} - exempt
+        assert {n: row[n] for n in names} == {n: theirs[row["rung"], case][n] for n in names}, case
 
 
 def test_differences_and_bounds() -> None:
