@@ -174,7 +174,7 @@ def main(given: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("--contenders", nargs="+", choices=[*CONTENDERS], default=[*CONTENDERS])
-    parser.add_argument("--patience", type=float, default=90.0, help="seconds for one product")
+    parser.add_argument("--patience", type=float, default=60.0, help="seconds for one product")
     parser.add_argument("--most", type=int, default=4096, help="the largest size to try")
     parser.add_argument(
         "--csv", action="store_true", help="write what the book's page is made from"

@@ -100,7 +100,7 @@ A tiled product of two 512 × 512 matrices in float32: 1,024 blocks of 256 threa
 simulators of GPU programs did it on one machine in one run, one after the other, with one thread each, and
 every product was compared with NumPy's before its time was kept. *Largest* is the largest size, doubling,
 that should take less than a minute. Where it is below 512, the time for 512 is scaled by the number of
-products and says from where.
+products and says from where. Other programs used the machine a little, so times are, if anything, too long.
 
 {table}
 
