@@ -25,11 +25,14 @@ FLOORS = {
 FRONT = ("preface", "how-to-read", "teaching", "notation")
 PROOFS = (
     "parity",
+    "kernels",
     "speed",
     "plans",
     "runs",
 )  # pages that other tools write; listed where they exist
 BACK = ("glossary", "bibliography", "errata", "coverage")
+
+MORE = {"gpu": "{ref}`kernels` shows how every kernel is checked, and what that leaves open."}
 
 INDEX = """\
 (api)=
@@ -103,7 +106,8 @@ def api_pages() -> dict[Path, str]:
     pages = {}
     for name, about in rooms().items():
         rows.append(f"| {{ref}}`lmbook.{name} <api-{name}>` | {FLOORS[name]} | {about} |")
-        text = f"(api-{name})=\n# `lmbook.{name}`\n\n{about}\n\n```{{room}} {name}\n```\n"
+        more = f" {MORE[name]}" if name in MORE else ""
+        text = f"(api-{name})=\n# `lmbook.{name}`\n\n{about}{more}\n\n```{{room}} {name}\n```\n"
         pages[folder / f"{name}.md"] = text
     pages[folder / "index.md"] = INDEX.format(rows="\n".join(rows))
     return pages

@@ -114,6 +114,13 @@ def available() -> bool:
     return True
 
 
+def version() -> str:
+    """The compiler's version, as `12.9`."""
+    major, minor = ctypes.c_int(), ctypes.c_int()
+    _check(library().nvrtcVersion(ctypes.byref(major), ctypes.byref(minor)), "version")
+    return f"{major.value}.{minor.value}"
+
+
 def _check(status: int, what: str) -> None:
     if status:
         describe = library().nvrtcGetErrorString

@@ -4,7 +4,8 @@ python tests/gpu/mutants.py            plant all bugs, and write mutants.csv
 python tests/gpu/mutants.py KERNEL     plant those of one kernel, and renew its rows
 
 A bug counts as caught if the simulator reports a fault, or the result differs from NumPy's, with a message
-that names a line of the source. Bugs that change nothing are listed with the reason in EQUIVALENT.
+that names a line of the source. Bugs that change nothing are listed with the reason in EQUIVALENT, which is
+the table's last column.
 """
 
 from __future__ import annotations
@@ -223,7 +224,10 @@ def main(only: str = "") -> None:
                 continue
             start = time.perf_counter()
             how, line = judge(m)
-            found.append([m.kernel, str(m.number), m.kind, str(m.line), m.text, how, str(line)])
+            why = EQUIVALENT.get((m.kernel, m.text), "") if how == "missed" else ""
+            found.append(
+                [m.kernel, str(m.number), m.kind, str(m.line), m.text, how, str(line), why]
+            )
             seconds = time.perf_counter() - start
             print(f"{m.kernel} {m.number} {m.kind}: {how}, {seconds:.1f} s | {m.text}", flush=True)
     old = []
@@ -233,7 +237,9 @@ def main(only: str = "") -> None:
     order = {k: i for i, k in enumerate(k for rung in LADDER for k in rung.kernels)}
     with TABLE.open("w", encoding="utf-8", newline="") as f:
         writer = csv.writer(f, lineterminator="\n")
-        writer.writerow(["kernel", "number", "kind", "line", "text", "caught_by", "line_named"])
+        writer.writerow(
+            ["kernel", "number", "kind", "line", "text", "caught_by", "line_named", "why"]
+        )
         writer.writerows(sorted([*old, *found], key=lambda row: (order[row[0]], int(row[1]))))
 
 

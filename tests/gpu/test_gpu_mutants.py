@@ -35,6 +35,8 @@ def test_nearly_all_are_caught_with_a_line() -> None:
     missed = [r for r in ROWS if r["caught_by"] == "missed"]
     unexplained = [r for r in missed if (r["kernel"], r["text"]) not in EQUIVALENT]
     assert not unexplained
+    assert all(r["why"] == EQUIVALENT[r["kernel"], r["text"]] for r in missed)
+    assert not any(r["why"] for r in ROWS if r["caught_by"] != "missed")
     assert len(EQUIVALENT) == len({(r["kernel"], r["text"]) for r in missed}), (
         "a reason without a bug"
     )
