@@ -61,3 +61,4 @@ def current() -> str:
 
 
 table.on_first_use(current)
+table.gpu = os.environ.get("LMBOOK_BACKEND") == "cupy"  # tensors may be made before a kernel runs

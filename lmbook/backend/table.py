@@ -13,6 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 KERNELS: dict[str, "Kernel"] = {}
+gpu = False
+"""Whether the backend in use keeps arrays on a GPU; `select` and `backend.config` set it, all may read it."""
 _selected: str | None = None
 _settle: Callable[[], Any] = lambda: None  # noqa: E731
 
@@ -63,17 +65,10 @@ def kernel(reference: Callable[..., Any]) -> Kernel:
 
 def select(variant: str) -> None:
     """Run `variant` of every kernel that has one."""
-    global _selected
-    _selected = variant
+    global _selected, gpu
+    _selected, gpu = variant, variant == "cupy"
     for entry in KERNELS.values():
         entry.run = None
-
-
-def on_gpu() -> bool:
-    """Whether the backend in use keeps arrays on a GPU."""
-    if _selected is None:
-        _settle()
-    return _selected == "cupy"
 
 
 def on_first_use(settle: Callable[[], Any]) -> None:
