@@ -1,7 +1,7 @@
 """An array "on the GPU" for tests without one: NumPy inside, and outside what CuPy allows, no more.
 
-Refused, as CuPy refuses it (its user guide, "Differences between CuPy and NumPy"; `cupy_signatures.csv` is read
-from CuPy itself):
+Refused, as CuPy refuses it (its user guide, "Differences between CuPy and NumPy"; `cupy_signatures.csv`
+is read from CuPy itself):
 
 - to become an array of NumPy without being asked; `.get()` asks;
 - to meet an array of NumPy, or a list where an array is meant, in an operation;
@@ -228,9 +228,7 @@ def call(kind: str, name: str, function: Callable[..., Any], args: Any, options:
         )
     given = [_argument(rest or names[i], x) for i, x in enumerate(args)]
     out = options.get("out")
-    named = {
-        key: _argument(key if key in names else "**kwargs", x) for key, x in options.items()
-    }
+    named = {key: _argument(key if key in names else "**kwargs", x) for key, x in options.items()}
     found = function(*given, **named)
     if isinstance(out, ndarray):
         return out

@@ -15,6 +15,7 @@ import numpy as np
 from lmbook.backend import Array, ShapeError, asarray, is_array, on_gpu, table
 from lmbook.backend.kernels.activation import relu, relu_backward
 from lmbook.backend.kernels.dense import product
+from lmbook.backend.kernels.order import cumsum
 from lmbook.backend.memory import check_index, inside
 
 Rule = Callable[..., tuple[Any, Any]]
@@ -109,7 +110,7 @@ PRIMITIVES.update(
         (lambda g: np.broadcast_to(_along(a, axis)(g) / _count(a, axis), a.shape),),
     ),
     cumsum=lambda a, axis: (
-        np.cumsum(a, axis), (lambda g: np.flip(np.cumsum(np.flip(g, axis), axis), axis),)
+        cumsum(a, axis), (lambda g: np.flip(cumsum(np.flip(g, axis), axis), axis),)
     ),
 )  # fmt: skip
 
@@ -211,7 +212,7 @@ def getitem(a: Array, index: Any) -> tuple[Array, Any]:
     """a[index], for slices, integers, masks and integer arrays."""
     parts = index if isinstance(index, tuple) else (index,)
     check_index(a.shape, index)
-    fancy = any([isinstance(i, np.ndarray | list) or table.gpu and on_gpu(i) for i in parts])
+    fancy = any(isinstance(i, np.ndarray | list) or (table.gpu and on_gpu(i)) for i in parts)
 
     return a[index], (lambda g: Part(g, index, fancy),)
 

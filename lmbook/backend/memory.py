@@ -13,7 +13,6 @@ import numpy as np
 from lmbook.backend import table
 from lmbook.backend.errors import require
 
-
 _OF_CUPY: dict[type, bool] = {np.ndarray: False}
 
 
@@ -69,9 +68,9 @@ def writeable(x: Any) -> bool:
 def inside(x: Any, length: int) -> Any:
     """`x`; `IndexError` if its integers point outside an axis, where CuPy would wrap them around.
 
-    It waits for the GPU. NumPy looks by itself.
+    It waits for the GPU. Where the backend is not on one, NumPy looks by itself.
     """
-    if on_gpu(x) and x.dtype.kind in "iu" and x.size:
+    if table.gpu and x.dtype.kind in "iu" and x.size:
         low, high = x.min().item(), x.max().item()
         if not -length <= low <= high < length:
             wrong = low if low < -length else high
@@ -80,17 +79,18 @@ def inside(x: Any, length: int) -> Any:
 
 
 def check_index(shape: tuple[int, ...], index: Any) -> None:
-    """`inside` for the arrays of an index into an array of this shape; too many parts are left alone."""
-    parts = index if isinstance(index, tuple) else (index,)
-    if not table.gpu or not any(map(on_gpu, parts)):
+    """`inside` for the arrays and lists of an index into an array of this shape."""
+    if not table.gpu:
         return
+    parts = index if isinstance(index, tuple) else (index,)
+    parts = tuple(np.asarray(i, int if i == [] else None) if type(i) is list else i for i in parts)
     axes = [0 if i is None or i is Ellipsis or isinstance(i, bool) else
-            i.ndim if on_gpu(i) and i.dtype == bool else 1 for i in parts]  # fmt: skip
+            i.ndim if is_array(i) and i.dtype == bool else 1 for i in parts]  # fmt: skip
     axis = 0
     for part, n in zip(parts, axes, strict=True):
         if part is Ellipsis:
             axis += len(shape) - sum(axes)
-        elif on_gpu(part) and axis < len(shape):
+        elif is_array(part) and axis < len(shape):
             inside(part, shape[axis])
         axis += n
 

@@ -11,7 +11,7 @@ from lmbook import functional as F
 from lmbook.autograd import Tensor, primitive
 from lmbook.autograd.ops import cat
 from lmbook.backend import asarray, host
-from lmbook.backend.kernels.selection import largest
+from lmbook.backend.kernels.order import largest
 from lmbook.nn.activation import SwiGLU
 from lmbook.nn.container import ModuleList
 from lmbook.nn.linear import Linear

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lmbook.autograd import Tensor, primitive
-from lmbook.backend import Array, DTypeError, asarray, contiguous
+from lmbook.backend import Array, DTypeError, contiguous, is_array
 from lmbook.nn import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Linear, Module
 from lmbook.optim import Optimizer
 
@@ -48,7 +48,7 @@ def round_to(x: Any, name: str) -> Array:
     after adding half of the last place (Kalamkar et al. 2019).
     """
     format_of(name)
-    values = asarray(x.data if isinstance(x, Tensor) else x)
+    values = x.data if isinstance(x, Tensor) else x if is_array(x) else np.asarray(x)
     if values.dtype != np.float32:
         raise DTypeError(f"round_to: values must be float32, got {values.dtype}; use .astype('f4')")
     if name == "float32":

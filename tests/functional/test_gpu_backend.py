@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -104,11 +106,62 @@ def test_the_stand_in_refuses_what_cupy_refuses(cupy: Any) -> None:
         (lambda: bool(x[0] > 0), "say .item()"),
         (lambda: x.max(initial=0), "unexpected keyword argument 'initial'"),
         (lambda: np.indices((2,))[0] + x, "an array of NumPy meets one of CuPy"),
-        (lambda: np.partition(x, 1), "no implementation found"),
+        (lambda: np.insert(x, 0, 1), "no implementation found"),
+        (lambda: np.spacing(x), "returned NotImplemented"),
         (lambda: np.add.at(x.astype(np.int64), np.int64(0), 1), "CuPy has none for int64"),
+        (lambda: np.add.at(x, np.array([0]), 1.0), "an array of NumPy as an index"),
+        (lambda: x[np.array([0])], "an array of NumPy as an index"),
+        (lambda: np.add(x, [1.0, 2.0]), "neither an array of CuPy nor a number"),
+        (lambda: np.where(x > 0, x, [1.0, 2.0]), "Unsupported type <class 'list'>"),
+        (lambda: np.concatenate([x, np.ones(2)]), "an array of NumPy meets one of CuPy"),
+        (lambda: np.log(x, out=np.zeros(2, np.float32)), "an array of CuPy is needed"),
+        (lambda: np.log(x, where=x > 0), "Wrong arguments {'where'}"),
+        (lambda: np.sum(x, where=x > 0), "unexpected keyword argument 'where'"),
+        (lambda: x.mean(dtype=None, where=x > 0), "unexpected keyword argument 'where'"),
+        (lambda: np.copyto(x.astype(np.int64), x, casting="same_kind"), "Cannot cast"),
+        (lambda: np.random.default_rng(0).permutation(x), "Implicit conversion"),
+        (lambda: math.sqrt(x[0]), "say .item()"),
+        (lambda: range(x.astype(np.int64)[0]), "say .item()"),
     ]:  # fmt: skip
-        with pytest.raises(TypeError, match=message.replace("(", r"\(").replace(")", r"\)")):
+        with pytest.raises(TypeError, match=re.escape(message)):
             wrong()
+    for dtype in (object, "U3", "M8[s]", np.longdouble):
+        with pytest.raises(ValueError, match="Unsupported dtype"):
+            cupy.asarray(np.zeros(2, dtype))
+    with pytest.raises(NotImplementedError, match=r"maximum.reduce"):
+        np.maximum.reduce(x)
+    with pytest.raises(AttributeError, match="setflags"):
+        x.setflags(write=False)
+
+
+def test_the_stand_in_does_what_cupy_does(cupy: Any) -> None:
+    x = cupy.asarray(np.arange(6.0).reshape(2, 3))
+    for y in (x.sum(), x[0, 1], np.partition(x, 1)[0], np.allclose(x, x), x @ x.T, 2.0 - x, x**2):
+        assert backend.on_gpu(y)
+    x[0, 1][...] = 7  # an item is a view
+    x[1] += x[0]
+    assert x.tolist() == [[0, 7, 2], [3, 11, 7]]
+    wide = cupy.asarray([5, -4])
+    assert x[0, wide].tolist() == [2, 2]  # places outside wrap around: it does not look
+    assert x[[1, 0], -1].tolist() == [7, 2] and x[..., None].shape == (2, 3, 1)
+    assert x[x > 5].tolist() == [7, 11, 7] and x[:, [True, False, True]].shape == (2, 2)
+    assert x.astype(x.dtype, copy=False) is x and np.ndim(x) == 2
+    with pytest.raises(IndexError):
+        x[0, 3]
+    np.add.at(x, (cupy.asarray([0, 0]), 0), 1.0)
+    assert x[0, 0].item() == 2
+
+
+def test_places_outside_are_found_by_the_engine(cupy: Any) -> None:
+    """CuPy would take another entry in silence."""
+    x, far = lmbook.randn(3, 4), lmbook.tensor([0, 4])
+    for wrong in (
+        lambda: x[far], lambda: x[:, far + 1], lambda: x.gather(1, lmbook.tensor([[4]])),
+        lambda: x.__setitem__(far, 0.0), lambda: F.embedding(far, x), lambda: x[[0, -4]],
+    ):  # fmt: skip
+        with pytest.raises(backend.IndexRangeError):
+            wrong()
+    assert x[:, lmbook.tensor([3, -4])].shape == (3, 2)
 
 
 def test_without_cupy_the_backend_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,7 +65,7 @@ def max_pool2d(x: Array, window: Window) -> tuple[Array, Array]:
     x = _padded(x, window, -np.inf)
     kind = np.uint8 if window.taps[0] * window.taps[1] <= 256 else np.int64
     wide = x[next(_along(3, window, q))[1]].copy()
-    across = np.zeros(wide.shape, kind)
+    across = np.zeros_like(wide, dtype=kind)
     for j, met in _along(3, window, q):
         if j:
             entry = x[met]

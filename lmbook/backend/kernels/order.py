@@ -1,4 +1,4 @@
-"""Kernels that choose entries."""
+"""Kernels in which the order of entries counts."""
 
 import numpy as np
 
@@ -14,3 +14,9 @@ def largest(scores: Array, k: int) -> Array:
     Of equal entries the one further left comes first.
     """
     return np.argsort(-scores, axis=1, kind="stable")[:, :k]
+
+
+@kernel
+def cumsum(x: Array, axis: int) -> Array:
+    """Running sums along an axis."""
+    return np.cumsum(x, axis)
