@@ -42,6 +42,7 @@ def asarray(x: Any, dtype: Any = None) -> Any:
     """`x` as an array in the memory of the backend in use, without a copy where none is needed."""
     if not table.gpu:
         return np.asarray(x, dtype)
+    table.settled()  # the environment may ask for a GPU that is not there
     if not on_gpu(x):
         x = require("cupy", "gpu", 'backend "cupy"').asarray(np.asarray(x, dtype))
     return x if dtype is None or x.dtype == dtype else x.astype(dtype)

@@ -71,6 +71,12 @@ def select(variant: str) -> None:
         entry.run = None
 
 
+def settled() -> None:
+    """Choose the backend now, if none was chosen."""
+    if _selected is None:
+        _settle()
+
+
 def on_first_use(settle: Callable[[], Any]) -> None:
     """Call `settle` when the first kernel runs before any backend was chosen."""
     global _settle

@@ -7,7 +7,7 @@
     attention          rung 11, causal, heads of width 64: no score reaches memory, in either direction
     cumsum, largest    prefix sums of a vector; top-k of rows
 
-and, while `own_products()` is on,
+and, while `own_products()` of `lmbook.backend` is on,
 
     product, linear    rung 8, double-buffered tiles
     conv2d             rung 9, 3 x 3 with stride and padding 1, image by image
@@ -17,14 +17,12 @@ These two are off by default: CuPy leaves products to cuBLAS, and published ladd
 limits, makes rows lie one after the other, and leaves the rest to the reference, which CuPy carries out.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from lmbook.backend import Array, contiguous, float32, namespace
+from lmbook.backend import Array, contiguous, float32
+from lmbook.backend.config import products_are_own
 from lmbook.backend.kernels import activation, attention, conv, dense, norm, order
 from lmbook.backend.kernels.conv import Geometry
 
@@ -34,17 +32,6 @@ MOST = 65535
 """Blocks along the second and third axis of a grid."""
 HEAD = 64
 """Width of the heads that rung 11 is written for."""
-_own_products: ContextVar[bool] = ContextVar("own_products", default=False)
-
-
-@contextmanager
-def own_products(on: bool = True) -> Iterator[None]:
-    """Inside the block, matrix products and 3 x 3 convolutions on a GPU run rungs 8 and 9, not cuBLAS."""
-    before = _own_products.set(on)
-    try:
-        yield
-    finally:
-        _own_products.reset(before)
 
 
 def _launch(rung: str, version: str, *inputs: Any) -> Any:
@@ -158,14 +145,14 @@ def largest(scores: Array, k: int) -> Array:
 
 def product(a: Array, b: Array) -> Array:
     """a b by rung 8, if `own_products` says so; a transposed matrix is copied first."""
-    if not (_own_products.get() and _fits(a, b) and len(a) <= 64 * MOST):
+    if not (products_are_own.get() and _fits(a, b) and len(a) <= 64 * MOST):
         return dense.product.reference(a, b)
     return _launch("matmul", "matmul6_double_buffered", a, b)
 
 
 def linear(x: Array, weight: Array, bias: Array | None) -> Array:
     """x W^T + b, with the product of `product`."""
-    if not (_own_products.get() and _fits(x, weight) and len(x) <= 64 * MOST):
+    if not (products_are_own.get() and _fits(x, weight) and len(x) <= 64 * MOST):
         return dense.linear.reference(x, weight, bias)
     y = product(x, weight.T)
     return y if bias is None else np.add(y, bias, out=y)
@@ -174,9 +161,9 @@ def linear(x: Array, weight: Array, bias: Array | None) -> Array:
 def conv2d(x: Array, weight: Array, bias: Array | None, geometry: Geometry) -> Array:
     """A 3 x 3 convolution by rung 9, if `own_products` says so, one launch an image."""
     plain = geometry == Geometry(padding=(1, 1, 1, 1)) and weight.shape[2:] == (3, 3)
-    if not (_own_products.get() and plain and _fits(x, weight) and len(weight) <= MOST):
+    if not (products_are_own.get() and plain and _fits(x, weight) and len(weight) <= MOST):
         return conv.conv2d.reference(x, weight, bias, geometry)
-    y = namespace(x).stack([_launch("convolution", "conv3_tiled", image, weight) for image in x])
+    y = np.stack([_launch("convolution", "conv3_tiled", image, weight) for image in x])
     return y if bias is None else np.add(y, bias[:, None, None], out=y)
 
 

@@ -39,6 +39,7 @@ def everything() -> Iterator[Callable[[], Any]]:
         for f in (F.relu, F.gelu, F.silu, F.softplus, F.softmax, F.log_softmax, F.sigmoid, F.tanh):
             yield lambda f=f, s=shape: f(leaf(*s))
         yield lambda s=shape: F.gelu(leaf(*s), "tanh")
+        yield lambda s=shape: leaf(*s).cumsum(-1)
         yield lambda s=shape: F.dropout(leaf(*s), 0.3)
         for bias in (leaf(6), None):
             yield lambda s=shape, b=bias: F.linear(leaf(*s), leaf(6, s[-1]), b)
@@ -47,6 +48,7 @@ def everything() -> Iterator[Callable[[], Any]]:
             yield lambda s=shape, a=affine: nn.RMSNorm(s[-1], elementwise_affine=a)(leaf(*s))
         yield lambda s=shape: F.embedding(as_tensor(classes(*s, high=9)), leaf(9, s[-1]))
         yield lambda s=shape: F.rotary(leaf(*s[:-1], 6), *np.ones((2, s[-2], 3), "f4"))
+    yield lambda: nn.MixtureOfExperts(4, 3, 5)(leaf(7, 4))
     for rows, columns in [(1, 2), (7, 5), (0, 3), (33, 100)]:
         target = classes(rows, high=columns)
         for k in ({}, {"label_smoothing": 0.2}, {"ignore_index": 1, "reduction": "sum"}):

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import cupy_signatures
 import cupy_stand_in
 import numpy as np
 import pytest
@@ -14,7 +19,7 @@ import pytest
 import lmbook
 from lmbook import backend, nn, optim
 from lmbook import functional as F
-from lmbook.backend import table
+from lmbook.backend import config, table
 from lmbook.gpu.kernels.ladder import compiled
 
 
@@ -162,6 +167,47 @@ def test_places_outside_are_found_by_the_engine(cupy: Any) -> None:
         with pytest.raises(backend.IndexRangeError):
             wrong()
     assert x[:, lmbook.tensor([3, -4])].shape == (3, 2)
+
+
+def test_without_a_gpu_the_backend_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = backend.use("numpy")
+    with cupy_stand_in.installed(has_gpu=False):
+        with pytest.raises(
+            RuntimeError, match=r'CuPy is installed, but finds no NVIDIA GPU.*"auto"'
+        ):
+            backend.use("cupy")
+        assert backend.current() == before and not table.gpu
+        # as at the start of a program with LMBOOK_BACKEND=cupy
+        monkeypatch.setenv("LMBOOK_BACKEND", "cupy")
+        monkeypatch.setattr(config, "_current", None)
+        monkeypatch.setattr(table, "_selected", None)
+        monkeypatch.setattr(table, "gpu", True)
+        with pytest.raises(RuntimeError, match="finds no NVIDIA GPU"):
+            lmbook.tensor([1.0])
+
+
+def test_the_environment_chooses_it_before_the_first_tensor() -> None:
+    code = (
+        "import sys; sys.path.insert(0, 'tests'); import cupy_stand_in\n"
+        "with cupy_stand_in.installed():\n"
+        "    import lmbook\n"
+        "    x = lmbook.tensor([1.0]) + 1\n"
+        "    assert lmbook.backend.on_gpu(x.data) and lmbook.backend.current() == 'cupy'\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "LMBOOK_BACKEND": "cupy"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_stand_in_knows_the_functions_that_the_engine_calls() -> None:
+    """Read from CuPy 13.6 and 14.2: none was added by hand."""
+    known = cupy_signatures.known()
+    assert len(known) > 300 and known["method", "sum"] == ["axis", "dtype", "out", "keepdims"]
+    assert known["function", "concatenate"] == ["tup", "axis", "out", "dtype", "casting"]
+    assert ("function", "partition") in known and ("function", "insert") not in known
 
 
 def test_without_cupy_the_backend_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
