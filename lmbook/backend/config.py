@@ -75,8 +75,8 @@ def own_products(on: bool = True) -> Iterator[None]:
     """Inside the block, products and 3 x 3 convolutions of float32 on a GPU run the book's own kernels.
 
     Outside they are cuBLAS's, through CuPy, which is faster: the best published kernel of this kind comes
-    to 94 % of it (Boehm 2022, an A6000), and ours stops two steps before. For reading along, and
-    for measuring. On the host it changes nothing.
+    to 94 % of it (Boehm 2022, an A6000), and ours leaves out its last steps. For reading along, and for
+    measuring. On the host it changes nothing.
     """
     before = products_are_own.set(on)
     try:
