@@ -18,6 +18,7 @@ from lmbook.backend.kernels.dense import product
 from lmbook.backend.kernels.order import cumsum
 from lmbook.backend.memory import check_index, inside
 
+_LISTS = np.ndarray, list
 Rule = Callable[..., tuple[Any, Any]]
 PRIMITIVES: dict[str, Rule] = {}
 
@@ -211,8 +212,9 @@ def matmul(a: Array, b: Array) -> tuple[Array, Any]:
 def getitem(a: Array, index: Any) -> tuple[Array, Any]:
     """a[index], for slices, integers, masks and integer arrays."""
     parts = index if isinstance(index, tuple) else (index,)
-    check_index(a.shape, index)
-    fancy = any(isinstance(i, np.ndarray | list) or (table.gpu and on_gpu(i)) for i in parts)
+    if table.gpu:
+        check_index(a.shape, index)
+    fancy = any(isinstance(i, _LISTS) or (table.gpu and on_gpu(i)) for i in parts)
 
     return a[index], (lambda g: Part(g, index, fancy),)
 

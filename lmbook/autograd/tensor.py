@@ -331,11 +331,10 @@ def raw_index(index: Any) -> Any:
 
 def compare(name: str, ufunc: Callable[..., Any], a: Any, b: Any) -> Tensor:
     """A result that has no gradient."""
-    a, b = (local(raw(a)), local(raw(b))) if table.gpu else (raw(a), raw(b))
     try:
-        return Tensor(ufunc(a, b))
+        return Tensor(ufunc(local(raw(a)), local(raw(b))) if table.gpu else ufunc(raw(a), raw(b)))
     except (ValueError, TypeError) as error:
-        raise explain(name, (a, b), error) from None
+        raise explain(name, (raw(a), raw(b)), error) from None
 
 
 def apply(name: str, *inputs: Any, **params: Any) -> Tensor:

@@ -18,9 +18,13 @@ from tests import parity
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = {
-    "operations": ("tests/autograd", "tests/functional/test_functional_parity.py", "tests/functional/test_conv.py",
-                   "tests/functional/test_pool.py", "tests/functional/test_recurrent.py"),
-    "models": ("tests/nn", "tests/models", "tests/optim/test_optim.py", "tests/training/test_checkpoint.py"),
+    "operations": (
+        "tests/autograd", "tests/functional/test_functional_parity.py", "tests/functional/test_conv.py",
+        "tests/functional/test_pool.py", "tests/functional/test_recurrent.py",
+    ),
+    "models": (
+        "tests/nn", "tests/models", "tests/optim/test_optim.py", "tests/training/test_checkpoint.py",
+    ),
 }  # fmt: skip
 LATER = "not minimum"  # hundreds of steps of every optimiser, in a simulator: by hand
 
