@@ -1,7 +1,7 @@
 """On a GPU the engine runs the book's own kernels where the ladder of `lmbook.gpu` has the operation.
 
     softmax            rung 4, a warp a row, the row in registers
-    layer_norm         rung 5, the row staged in shared memory
+    layer_norm         rung 5, the row staged in shared memory; x is kept, not its normalised form
     gelu_tanh          rung 6, one pass; the slope is computed on the way back
     scatter_rows       rung 10, the gradient of an embedding, in a fixed order of additions
     attention          rung 11, causal, heads of width 64: no score reaches memory, in either direction
@@ -17,6 +17,7 @@ These two are off by default: CuPy leaves products to cuBLAS, and published ladd
 limits, makes rows lie one after the other, and leaves the rest to the reference, which CuPy carries out.
 """
 
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,14 +67,38 @@ def softmax(x: Array) -> Array:
     return _launch("softmax", "softmax4_registers", rows).reshape(x.shape)
 
 
+class Normalised:
+    """The normalised x and 1 / std, computed by CuPy when the backward pass first asks."""
+
+    def __init__(self, x: Array, eps: float) -> None:
+        self.x, self.eps = x, eps
+
+    @cached_property
+    def parts(self) -> tuple[Array, Array]:
+        """Both."""
+        return norm.layer_norm.reference(self.x, None, None, self.eps)[1:]
+
+
 def layer_norm(
     x: Array, weight: Array | None, bias: Array | None, eps: float
-) -> tuple[Array, Array, Array]:
-    """Layer normalisation by rung 5; the normalised x and 1 / std, for the backward pass, by CuPy."""
+) -> tuple[Array, Any, Any]:
+    """Layer normalisation by rung 5; x is kept for the backward pass."""
     if weight is None or bias is None or not _rows(x, WIDEST["layer_norm"]):
         return norm.layer_norm.reference(x, weight, bias, eps)
-    _, hat, rstd = norm.layer_norm.reference(x, None, None, eps)
-    return _launch("layer_norm", "layer_norm3_staged", x, weight, bias, eps), hat, rstd
+    kept = Normalised(x, eps)
+    return _launch("layer_norm", "layer_norm3_staged", x, weight, bias, eps), kept, kept
+
+
+def layer_norm_backward(g: Array, hat: Any, rstd: Any, weight: Array | None) -> Array:
+    """The reference, on what `layer_norm` kept."""
+    if isinstance(hat, Normalised):
+        hat, rstd = hat.parts
+    return norm.layer_norm_backward.reference(g, hat, rstd, weight)
+
+
+def column_sums(g: Array, hat: Any) -> tuple[Array, Array]:
+    """The reference, on what `layer_norm` kept."""
+    return norm.column_sums.reference(g, hat.parts[0] if isinstance(hat, Normalised) else hat)
 
 
 def gelu_tanh(x: Array) -> tuple[Array, Array]:
@@ -168,8 +193,9 @@ def conv2d(x: Array, weight: Array, bias: Array | None, geometry: Geometry) -> A
 
 
 for _kernel, _variant in (
-    (activation.softmax, softmax), (norm.layer_norm, layer_norm), (activation.gelu_tanh, gelu_tanh),
-    (activation.gelu_tanh_backward, gelu_tanh_backward), (dense.scatter_rows, scatter_rows),
+    (activation.softmax, softmax), (norm.layer_norm, layer_norm),
+    (norm.layer_norm_backward, layer_norm_backward), (norm.column_sums, column_sums),
+    (activation.gelu_tanh, gelu_tanh), (activation.gelu_tanh_backward, gelu_tanh_backward), (dense.scatter_rows, scatter_rows),
     (attention.attention, flash), (attention.attention_backward, flash_backward), (order.cumsum, cumsum),
     (order.largest, largest), (dense.product, product), (dense.linear, linear), (conv.conv2d, conv2d),
 ):  # fmt: skip

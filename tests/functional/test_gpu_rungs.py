@@ -88,7 +88,7 @@ def test_the_kernel_runs_and_equals_the_reference(kind: str, launched: list[str]
     wide = [a.astype("f8") if getattr(a, "dtype", None) == "f4" else a for a in arguments]
     exact = KERNELS[name].reference(*wide)
     plain = KERNELS[name].reference(*arguments)
-    if name in ("attention", "gelu_tanh"):  # what is kept for the way back differs
+    if name in ("attention", "gelu_tanh", "layer_norm"):  # what is kept for the way back differs
         mine, exact, plain = mine[0], exact[0], plain[0]
     for a, y, p in zip(parts(mine), parts(exact), parts(plain), strict=True):
         a = backend.host(a)
@@ -175,6 +175,21 @@ def test_gelu_backwards_computes_the_slope_from_its_input(launched: list[str]) -
     assert launched == ["bias_gelu2_fused"]
     backend.use("numpy")
     np.testing.assert_allclose(mine, gradient(), rtol=1e-5, atol=1e-6)
+
+
+def test_layer_norm_backwards_normalises_again(launched: list[str]) -> None:
+    drawn, g = normal(6, 20) + 2, normal(6, 20, seed=1)
+
+    def gradients() -> list[np.ndarray]:
+        layer, x = nn.LayerNorm(20), lmbook.tensor(drawn, requires_grad=True)
+        layer(x).backward(g)
+        return [t.grad.numpy() for t in (x, layer.weight, layer.bias)]  # type: ignore[union-attr]
+
+    mine = gradients()
+    assert launched == ["layer_norm3_staged"]
+    backend.use("numpy")
+    for a, b in zip(mine, gradients(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
 def test_experts_are_chosen_and_sums_run_by_kernels(launched: list[str]) -> None:
