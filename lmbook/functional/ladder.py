@@ -195,8 +195,9 @@ def conv2d(x: Array, weight: Array, bias: Array | None, geometry: Geometry) -> A
 for _kernel, _variant in (
     (activation.softmax, softmax), (norm.layer_norm, layer_norm),
     (norm.layer_norm_backward, layer_norm_backward), (norm.column_sums, column_sums),
-    (activation.gelu_tanh, gelu_tanh), (activation.gelu_tanh_backward, gelu_tanh_backward), (dense.scatter_rows, scatter_rows),
-    (attention.attention, flash), (attention.attention_backward, flash_backward), (order.cumsum, cumsum),
+    (activation.gelu_tanh, gelu_tanh), (activation.gelu_tanh_backward, gelu_tanh_backward),
+    (dense.scatter_rows, scatter_rows), (attention.attention, flash),
+    (attention.attention_backward, flash_backward), (order.cumsum, cumsum),
     (order.largest, largest), (dense.product, product), (dense.linear, linear), (conv.conv2d, conv2d),
 ):  # fmt: skip
     _kernel.variant("cupy", _variant)
