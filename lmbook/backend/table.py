@@ -47,7 +47,10 @@ class Kernel:
         return self.variants["reference"]
 
     def variant(self, name: str, function: Callable[..., Any]) -> None:
-        """Register another implementation with the same signature and results."""
+        """Register another implementation with the same signature and results.
+
+        What a kernel hands to its own backward kernel may be something else, if both are registered.
+        """
         self.variants[name] = function
         self.run = None
 

@@ -173,6 +173,9 @@ def writes(function: Any, call: Call) -> bool:
 
 
 NAMES = sorted(KERNELS)
+HANDS_ON = {"attention", "gelu_tanh", "layer_norm", "attention_backward", "gelu_tanh_backward",
+            "layer_norm_backward", "column_sums"}  # fmt: skip
+"""Kernels between which the variants on a GPU pass something of their own: see test_gpu_rungs.py."""
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -182,6 +185,8 @@ def test_variants_agree(name: str, calls: dict[str, list[Call]]) -> None:
     assert calls[name], f"no use above calls the kernel {name!r}: add one"
     in_place = any(writes(entry.reference, call) for call in calls[name])
     for variant, function in entry.variants.items():
+        if variant == "cupy" and name in HANDS_ON:
+            continue
         for call in calls[name]:
             for layout in LAYOUTS[:1] if in_place else LAYOUTS:
                 exact = [
