@@ -1,7 +1,8 @@
 """The engine's tests, run on CuPy arrays: on a GPU where there is one, else on a stand-in.
 
 `pytest --backend cupy FILES` does the same by hand; all of tests/autograd, functional, nn, models, optim and
-training pass so, what is marked `host` left out. Here is the part that tells most in little time.
+training pass so, what is marked `host` left out. Here is the part that tells most in little time: about 45
+seconds on one core.
 """
 
 from __future__ import annotations
