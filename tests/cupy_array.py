@@ -34,7 +34,10 @@ PLAIN = frozenset(  # arguments that are lists of numbers
     """axis axes axes1 shape newshape *shape *axes pad_width reps shift indices_or_sections source destination
     repeats ord start **kwargs""".split()  # noqa: SIM905
 )
-HOST = frozenset("ndim shape size result_type can_cast iscomplexobj isrealobj isscalar".split())  # noqa: SIM905
+HOST = frozenset(
+    """ndim shape size result_type can_cast iscomplexobj isrealobj isscalar shares_memory
+    may_share_memory""".split()  # noqa: SIM905
+)
 """Functions whose result is a number of Python, also in CuPy."""
 CALL, REDUCE = {"out", "dtype", "casting"}, {"out", "dtype", "axis", "keepdims"}
 
