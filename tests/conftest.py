@@ -8,10 +8,10 @@ from typing import Any
 
 import cupy_stand_in
 import numpy as np
-import parity
 import pytest
 
 from lmbook import backend
+from tests import parity
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background by a shell: without this, tests of interrupts would wait for ever.

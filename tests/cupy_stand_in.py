@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from cupy_array import ndarray, unwrap
+from cupy_array import ndarray
 
 from lmbook.gpu.kernel import Kernel
 from lmbook.gpu.nvrtc import PRELUDE
@@ -93,7 +93,7 @@ def module(has_gpu: bool = True) -> types.ModuleType:
     m.zeros_like = lambda a: zeros(a.shape, a.dtype)  # type: ignore[attr-defined]
     m.arange = lambda n, dtype=None: ndarray(np.arange(n, dtype=dtype))  # type: ignore[attr-defined]
     m.argsort = lambda a, kind=None: ndarray(np.argsort(a._host, kind="stable"))  # type: ignore[attr-defined]
-    m.searchsorted = lambda a, v: ndarray(np.searchsorted(*unwrap((a, v))))  # type: ignore[attr-defined]
+    m.searchsorted = lambda a, v: np.searchsorted(a, v)  # type: ignore[attr-defined]
     m.asnumpy = lambda a: a.get()  # type: ignore[attr-defined]
     m.is_available = lambda: has_gpu  # type: ignore[attr-defined]
     m.cuda = types.SimpleNamespace(Device=_Device)  # type: ignore[attr-defined]

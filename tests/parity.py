@@ -95,12 +95,12 @@ def truths(*shape: int, p: float = 0.7) -> Draw:
 def lay(x: np.ndarray, layout: str) -> np.ndarray:
     """The same values in another memory layout; "broadcast" repeats the first row instead."""
     if x.ndim == 0 or layout == "contiguous":
-        return np.ascontiguousarray(x).reshape(x.shape)
+        return backend.contiguous(x).reshape(x.shape)
     if layout == "permuted":
         order = np.roll(np.arange(x.ndim), 1)
-        return np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
+        return backend.contiguous(x.transpose(order.tolist())).transpose(np.argsort(order).tolist())
     if layout == "strided":
-        wide = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)
+        wide = np.zeros_like(x, shape=(*x.shape[:-1], 2 * x.shape[-1]))
         wide[..., ::-2] = x
         return wide[..., ::-2]
     return np.broadcast_to(x[:1], x.shape)
@@ -159,7 +159,7 @@ def run_ours(
     function: Any, arguments: list[Any], arrays: list[np.ndarray], seeds: list[np.ndarray] | None
 ) -> Result:
     """Our outputs and gradients; inputs and output gradients must come out as they went in."""
-    kept = [np.array(a) for a in [*arrays, *(seeds or [])]]
+    kept = [backend.host(a).copy() for a in [*arrays, *(seeds or [])]]
     given = _with(arguments, arrays, lambda a, grad: Tensor(a, grad and a.dtype.kind == "f"))
     outputs = _flat(function(*given))
     result = Result([backend.host(y.data).copy() for y in outputs])
@@ -175,14 +175,18 @@ def run_ours(
             for x in leaves
         ]
     for before, after in zip(kept, [*arrays, *(seeds or [])]):
-        if not np.array_equal(before, after, equal_nan=True):
+        if not np.array_equal(before, backend.host(after), equal_nan=True):
             raise ParityError("an input, or the gradient passed to backward, was changed in place")
     return result
 
 
 def _as(dtype: str, arrays: list[np.ndarray], layout: str) -> list[np.ndarray]:
-    """Floating-point arrays as `dtype`, in the layout they had; others as they are."""
-    return [lay(a.astype(dtype), layout) if a.dtype.kind == "f" else a for a in arrays]
+    """Floating-point arrays as `dtype`, in the layout they had, where the backend keeps them; others as
+    they are."""
+    return [
+        lay(backend.asarray(a, dtype), layout) if a.dtype.kind == "f" else backend.asarray(a)
+        for a in arrays
+    ]
 
 
 def _spread(

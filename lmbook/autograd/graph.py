@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from lmbook.autograd.primitives import Part
-from lmbook.backend import Array, GradientError, namespace
+from lmbook.backend import Array, GradientError, namespace, table
 
 Pull = Callable[..., Any] | tuple[Callable[[Array], Array], ...]
 
@@ -202,7 +202,8 @@ def _visit(
             held = grads.get(edge)  # type: ignore[arg-type]
             if type(d) is Part:
                 mine = held is not None and held[1]
-                d = d.add_to(held[0] if mine else namespace(d.g).zeros(edge.shape, edge.dtype))  # type: ignore[index]
+                xp = namespace(d.g) if table.gpu else np
+                d = d.add_to(held[0] if mine else xp.zeros(edge.shape, edge.dtype))  # type: ignore[index]
                 owned = True
                 if mine:
                     d = None

@@ -7,14 +7,18 @@ an elementary operation.
 """
 
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
-from lmbook.backend import Array, ShapeError, asarray, is_array
+from lmbook.backend import Array, ShapeError, asarray, is_array, on_gpu, table
 from lmbook.backend.kernels.activation import relu, relu_backward
 from lmbook.backend.kernels.dense import product
+from lmbook.backend.kernels.order import cumsum
+from lmbook.backend.memory import check_index, inside
 
+_LISTS = np.ndarray, list
 Rule = Callable[..., tuple[Any, Any]]
 PRIMITIVES: dict[str, Rule] = {}
 
@@ -89,7 +93,7 @@ PRIMITIVES.update(
     reshape=lambda a, shape: (a.reshape(shape), (lambda g: g.reshape(a.shape),)),
     permute=lambda a, axes: (
         a.transpose(axes),
-        (lambda g: g.transpose(np.argsort(axes).tolist()),),
+        (lambda g: g.transpose(sorted(range(len(axes)), key=axes.__getitem__)),),
     ),
     expand=lambda a, shape: (np.broadcast_to(a, shape), (lambda g: g,)),
     flip=lambda a, axis: (np.flip(a, axis), (lambda g: np.flip(g, axis),)),
@@ -107,7 +111,7 @@ PRIMITIVES.update(
         (lambda g: np.broadcast_to(_along(a, axis)(g) / _count(a, axis), a.shape),),
     ),
     cumsum=lambda a, axis: (
-        np.cumsum(a, axis), (lambda g: np.flip(np.cumsum(np.flip(g, axis), axis), axis),)
+        cumsum(a, axis), (lambda g: np.flip(cumsum(np.flip(g, axis), axis), axis),)
     ),
 )  # fmt: skip
 
@@ -208,7 +212,9 @@ def matmul(a: Array, b: Array) -> tuple[Array, Any]:
 def getitem(a: Array, index: Any) -> tuple[Array, Any]:
     """a[index], for slices, integers, masks and integer arrays."""
     parts = index if isinstance(index, tuple) else (index,)
-    fancy = any(isinstance(i, list) or is_array(i) for i in parts)
+    if table.gpu:
+        check_index(a.shape, index)
+    fancy = any(isinstance(i, _LISTS) or (table.gpu and on_gpu(i)) for i in parts)
 
     return a[index], (lambda g: Part(g, index, fancy),)
 
@@ -225,13 +231,13 @@ def gather(a: Array, index: Array, axis: int) -> tuple[Array, Any]:
         np.add.at(d, tuple(position), g)
         return d
 
-    return np.take_along_axis(a, index, axis), (pull, None)
+    return np.take_along_axis(a, inside(index, a.shape[axis]), axis), (pull, None)
 
 
 @rule
 def cat(*arrays: Array, axis: int = 0) -> tuple[Array, Any]:
     """Join along an existing axis."""
-    stops = np.cumsum([a.shape[axis] for a in arrays])[:-1].tolist()
+    stops = list(accumulate(a.shape[axis] for a in arrays))[:-1]
 
     def pull(g: Array, needs: tuple[bool, ...]) -> list[Array]:
         return [part.copy() for part in np.split(g, stops, axis)]

@@ -13,7 +13,7 @@ from lmbook.autograd.graph import Node, anomaly_mode, grad_mode
 from lmbook.autograd.methods import Methods
 from lmbook.autograd.primitives import PRIMITIVES
 from lmbook.backend import Array, DTypeError, GradientError, ShapeError, float32, float64, table
-from lmbook.backend.memory import asarray, host, local, writeable
+from lmbook.backend.memory import asarray, check_index, host, local, writeable
 
 VIEWS = {"reshape", "permute", "expand", "flip", "getitem"}
 """Primitives whose result may share memory with their input."""
@@ -30,9 +30,7 @@ class Tensor(Methods):
     __array_ufunc__ = None  # array + tensor is the tensor's business
 
     def __init__(self, data: Any, requires_grad: bool = False) -> None:
-        self.data: Array = (
-            data if type(data) is np.ndarray and not table.on_gpu() else asarray(data)
-        )
+        self.data: Array = data if type(data) is Array and not table.gpu else asarray(data)
         self.grad: Tensor | None = None
         self._node: Node | None = None
         self._version = [0]
@@ -233,6 +231,7 @@ class Tensor(Methods):
         data = self._change("setitem")
         index, value = raw_index(index), local(raw(value))
         try:
+            check_index(data.shape, index)
             data[index] = value
         except (ValueError, IndexError) as error:
             self._version[0] -= 1  # nothing was changed
@@ -325,15 +324,15 @@ def raw(x: Any) -> Any:
 
 def raw_index(index: Any) -> Any:
     """An index with tensors replaced by their arrays."""
-    if isinstance(index, tuple):
-        return tuple(local(raw(i)) for i in index)
-    return local(raw(index))
+    if table.gpu:
+        return tuple(local(raw(i)) for i in index) if type(index) is tuple else local(raw(index))
+    return tuple([raw(i) for i in index]) if isinstance(index, tuple) else raw(index)
 
 
 def compare(name: str, ufunc: Callable[..., Any], a: Any, b: Any) -> Tensor:
     """A result that has no gradient."""
     try:
-        return Tensor(ufunc(local(raw(a)), local(raw(b))))
+        return Tensor(ufunc(local(raw(a)), local(raw(b))) if table.gpu else ufunc(raw(a), raw(b)))
     except (ValueError, TypeError) as error:
         raise explain(name, (raw(a), raw(b)), error) from None
 
@@ -344,7 +343,7 @@ def apply(name: str, *inputs: Any, **params: Any) -> Tensor:
         x.data if isinstance(x, Tensor) else x.item() if isinstance(x, np.floating) else x
         for x in inputs
     ]  # a NumPy number is taken as Python's, so that it does not widen float32
-    if table.on_gpu():
+    if table.gpu:
         arrays = [local(a) for a in arrays]
     try:
         out, pull = PRIMITIVES[name](*arrays, **params)
@@ -364,8 +363,8 @@ def apply(name: str, *inputs: Any, **params: Any) -> Tensor:
             for x in inputs
         ])  # fmt: skip
         if any(edges_ is not None for edges_ in edges) and out.dtype.kind == "f":
-            held = [*(x for x in inputs if isinstance(x, Tensor)), result]
-            guards = tuple([(x._version, x._version[0]) for x in held])
+            guards = tuple([(x._version, x._version[0]) for x in inputs if isinstance(x, Tensor)])
+            guards += ((result._version, result._version[0]),)
             result._node = Node(name, edges, pull, out, guards)
     return result
 

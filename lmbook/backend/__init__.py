@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lmbook.backend.config import available, current, gpu_found, use
+from lmbook.backend.config import available, current, gpu_found, own_products, use
 from lmbook.backend.dtypes import bool_, default_dtype, float16, float32, float64, int32, int64
 from lmbook.backend.errors import (
     DTypeError,
@@ -24,5 +24,6 @@ __all__ = [
     "Array", "DTypeError", "GradientError", "IndexRangeError", "MissingDependency",
     "NonFiniteError", "ShapeError", "asarray", "available", "bool_", "contiguous", "current",
     "default_dtype", "default_generator", "float16", "float32", "float64", "fork", "gpu_found", "host",
-    "int32", "int64", "is_array", "kernel", "manual_seed", "namespace", "on_gpu", "require", "use", "using",
+    "int32", "int64", "is_array", "kernel", "manual_seed", "namespace", "on_gpu", "own_products",
+    "require", "use", "using",
 ]  # fmt: skip

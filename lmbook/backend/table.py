@@ -13,6 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 KERNELS: dict[str, "Kernel"] = {}
+gpu = False
+"""Whether the backend in use keeps arrays on a GPU; `select` and `backend.config` set it, all may read it."""
 _selected: str | None = None
 _settle: Callable[[], Any] = lambda: None  # noqa: E731
 
@@ -45,7 +47,10 @@ class Kernel:
         return self.variants["reference"]
 
     def variant(self, name: str, function: Callable[..., Any]) -> None:
-        """Register another implementation with the same signature and results."""
+        """Register another implementation with the same signature and results.
+
+        What a kernel hands to its own backward kernel may be something else, if both are registered.
+        """
         self.variants[name] = function
         self.run = None
 
@@ -63,17 +68,16 @@ def kernel(reference: Callable[..., Any]) -> Kernel:
 
 def select(variant: str) -> None:
     """Run `variant` of every kernel that has one."""
-    global _selected
-    _selected = variant
+    global _selected, gpu
+    _selected, gpu = variant, variant == "cupy"
     for entry in KERNELS.values():
         entry.run = None
 
 
-def on_gpu() -> bool:
-    """Whether the backend in use keeps arrays on a GPU."""
+def settled() -> None:
+    """Choose the backend now, if none was chosen."""
     if _selected is None:
         _settle()
-    return _selected == "cupy"
 
 
 def on_first_use(settle: Callable[[], Any]) -> None:

@@ -38,8 +38,11 @@ def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
 @primitive
 def _gelu(x, exact):  # type: ignore[no-untyped-def]
     """x times the normal distribution function of x."""
-    y, slope = (k.gelu if exact else k.gelu_tanh)(x)
-    return y, lambda g, needs: (g * slope, None)
+    if exact:
+        y, slope = k.gelu(x)
+        return y, lambda g, needs: (g * slope, None)
+    y, kept = k.gelu_tanh(x)
+    return y, lambda g, needs: (k.gelu_tanh_backward(g, kept), None)
 
 
 def gelu(x: Tensor, approximate: str = "none") -> Tensor:

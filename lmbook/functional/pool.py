@@ -3,7 +3,7 @@
 import numpy as np
 
 from lmbook.autograd import Tensor, primitive
-from lmbook.backend import DTypeError, ShapeError
+from lmbook.backend import DTypeError, ShapeError, asarray, host
 from lmbook.backend.kernels import pool as k
 from lmbook.backend.kernels.pool import Window
 from lmbook.functional.conv import Sizes, sizes
@@ -36,7 +36,7 @@ def _max_pool(x, window, found):  # type: ignore[no-untyped-def]
 def _avg_pool(x, window, count):  # type: ignore[no-untyped-def]
     """Sum of each window over `count` (p, q)."""
     images = _image(x)
-    weight = (1 / count).astype(x.dtype)
+    weight = asarray(1 / count, x.dtype)
     y = k.sum_pool2d(images, window)
     y *= weight
 
@@ -108,7 +108,8 @@ def _max(
 
 def _positions(tap: np.ndarray, width: int, window: Window) -> np.ndarray:
     """Where the winners stand in the flattened image."""
-    i, j = np.divmod(tap.astype(np.int64), window.taps[1])
+    tap = host(tap).astype(np.int64)
+    i, j = np.divmod(tap, window.taps[1])
     top, _, left, _ = window.padding
     rows = np.arange(tap.shape[2])[:, None] * window.stride[0] - top + i * window.dilation[0]
     return rows * width + np.arange(tap.shape[3]) * window.stride[1] - left + j * window.dilation[1]

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from lmbook.autograd import Tensor, no_grad
-from lmbook.backend import default_generator
+from lmbook.backend import asarray, default_generator, host
 
 
 class KVCache:
@@ -16,7 +16,7 @@ class KVCache:
 
     def __init__(self, layers: int, batch: int, heads: int, length: int, width: int) -> None:
         shape = (layers, batch, heads, length, width)
-        self.keys, self.values = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        self.keys, self.values = (asarray(np.zeros(shape, np.float32)) for _ in range(2))
         self.length = 0
 
     @property
@@ -70,7 +70,7 @@ def generate(
     second half of what it held.
     """
     generator = generator or default_generator()
-    index = np.asarray(index)
+    index = host(index)
     was_training = model.training
     model.eval()
     cache = model.new_cache(len(index))
@@ -82,7 +82,7 @@ def generate(
                 cache = model.new_cache(len(index))
                 fresh = index[:, -(longest // 2) :]
             logits = model(Tensor(fresh), cache if use_cache else None).data[:, -1]
-            token = sample(logits, temperature, top_k, generator)
+            token = sample(host(logits), temperature, top_k, generator)
             index = np.concatenate([index, token[:, None]], axis=1)
             fresh = token[:, None] if use_cache else index[:, -longest:]
     model.train(was_training)

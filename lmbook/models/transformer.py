@@ -12,6 +12,7 @@ import numpy as np
 from lmbook import functional as F
 from lmbook import nn
 from lmbook.autograd import Tensor, no_grad
+from lmbook.backend import host
 
 
 @dataclass
@@ -112,7 +113,8 @@ class Transformer(nn.Module):
         score = np.where(np.arange(n * beam) % beam == 0, 0.0, -np.inf)  # beams start as one
         lengths, done = np.zeros(n * beam), np.zeros(n * beam, bool)
         for _ in range(max_length):
-            logits = self.decode(Tensor(tokens), memory, padding).data[:, -1].astype(np.float64)
+            logits = host(self.decode(Tensor(tokens), memory, padding).data[:, -1])
+            logits = logits.astype(np.float64)  # the search goes on on the host
             step = logits - logits.max(axis=1, keepdims=True)
             step -= np.log(np.exp(step).sum(axis=1, keepdims=True))
             step[done] = -np.inf

@@ -6,7 +6,7 @@ import numpy as np
 
 from lmbook import functional as F
 from lmbook.autograd import Tensor
-from lmbook.backend import ShapeError
+from lmbook.backend import ShapeError, asarray
 from lmbook.nn import init
 from lmbook.nn.module import Module, Parameter
 
@@ -44,7 +44,7 @@ class SinusoidalPositionalEncoding(Module):
 
     def __init__(self, width: int, max_length: int = 5000) -> None:
         super().__init__()
-        self.table = sinusoids(max_length, width)
+        self.table = asarray(sinusoids(max_length, width))
 
     def forward(self, x: Tensor, offset: int = 0) -> Tensor:
         """x plus the code of positions offset, offset + 1, ..."""
@@ -75,7 +75,7 @@ class RotaryEmbedding(Module):
         if width % 2:
             raise ShapeError(f"RotaryEmbedding: the width must be even, got {width}")
         angle = np.arange(max_length)[:, None] / base ** (np.arange(0, width, 2) / width)
-        self.cos, self.sin = np.cos(angle), np.sin(angle)
+        self.cos, self.sin = asarray(np.cos(angle)), asarray(np.sin(angle))
 
     def forward(self, x: Tensor, offset: int = 0) -> Tensor:
         """x, turned as positions offset, offset + 1, ... ask."""

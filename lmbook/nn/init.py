@@ -31,7 +31,7 @@ def shapes_only() -> Iterator[None]:
 def new(*shape: int, dtype: Any = default_dtype) -> Tensor:
     """Memory for a parameter, to be filled; inside `shapes_only`, a zero seen from everywhere."""
     if _shapes_only:
-        return Tensor(np.broadcast_to(np.zeros((), dtype), shape))
+        return Tensor(np.broadcast_to(asarray(np.zeros((), dtype)), shape))
     return Tensor(np.zeros(shape, dtype))
 
 

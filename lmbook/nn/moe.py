@@ -10,6 +10,8 @@ import numpy as np
 from lmbook import functional as F
 from lmbook.autograd import Tensor, primitive
 from lmbook.autograd.ops import cat
+from lmbook.backend import asarray, host
+from lmbook.backend.kernels.order import largest
 from lmbook.nn.activation import SwiGLU
 from lmbook.nn.container import ModuleList
 from lmbook.nn.linear import Linear
@@ -96,10 +98,10 @@ class MixtureOfExperts(Module):
 
 
 def choose(layer: Any, scores: np.ndarray) -> np.ndarray:
-    """The experts of each token: (t, M) scores -> (t, k), the best first."""
+    """The experts of each token: (t, M) scores -> (t, k), the best first, on the host."""
     if layer.bias_rate:
         scores = scores + layer.expert_bias.data
-    return np.argsort(-scores, axis=1, kind="stable")[:, : layer.top_k]
+    return host(largest(scores, layer.top_k))
 
 
 def note_load(layer: Any, scores: Tensor, wanted: np.ndarray) -> None:
@@ -125,5 +127,5 @@ def update_bias(layer: Any) -> None:
         raise ValueError("update_bias: the layer has no bias; give it a bias_rate above 0")
     counts = layer.counts
     bias = layer.expert_bias.data
-    bias += (layer.bias_rate * np.sign(counts.mean() - counts)).astype(bias.dtype)
+    bias += asarray(layer.bias_rate * np.sign(counts.mean() - counts), bias.dtype)
     layer.counts = np.zeros_like(counts)

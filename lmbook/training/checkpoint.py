@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lmbook.backend import host, require
+from lmbook.backend import host, is_array, require
 from lmbook.nn import Module
 from lmbook.optim import Optimizer
 
@@ -133,7 +133,7 @@ def split_state(optimizer: Optimizer) -> tuple[dict[str, np.ndarray], dict[str, 
     numbers: dict[str, Any] = {}
     for i, entry in state["state"].items():
         for name, value in entry.items():
-            if isinstance(value, np.ndarray):
+            if is_array(value):
                 arrays[f"optimizer.{i}.{name}"] = value
             else:
                 numbers[f"{i}.{name}"] = value

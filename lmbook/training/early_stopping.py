@@ -67,4 +67,4 @@ class EarlyStopping:
             )
         self.best_value, self.best_step = float(state["best_value"]), int(state["best_step"])
         self.waited = int(state["waited"])
-        self.best_state = {name: np.array(array) for name, array in best_state.items()}
+        self.best_state = {name: array.copy() for name, array in best_state.items()}

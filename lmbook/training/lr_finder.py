@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lmbook.autograd import Tensor
-from lmbook.backend import default_generator
+from lmbook.backend import default_generator, is_array
 from lmbook.nn import Module
 from lmbook.optim import Optimizer
 from lmbook.training.trainer import as_batch, classification_loss
@@ -65,7 +65,7 @@ def find_lr(
     weights = {name: array.copy() for name, array in model.state_dict().items()}
     state = optimizer.state_dict()
     state = {
-        "state": {i: {k: np.copy(v) if isinstance(v, np.ndarray) else v for k, v in e.items()}
+        "state": {i: {k: v.copy() if is_array(v) else v for k, v in e.items()}
                   for i, e in state["state"].items()},
         "param_groups": [dict(g) for g in state["param_groups"]],
     }  # fmt: skip

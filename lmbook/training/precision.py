@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lmbook.autograd import Tensor, primitive
-from lmbook.backend import DTypeError
+from lmbook.backend import Array, DTypeError, contiguous, is_array
 from lmbook.nn import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d, Linear, Module
 from lmbook.optim import Optimizer
 
@@ -41,14 +41,14 @@ def format_of(name: str) -> Format:
     return FORMATS[name]
 
 
-def round_to(x: Any, name: str) -> np.ndarray:
+def round_to(x: Any, name: str) -> Array:
     """float32 numbers rounded to the nearest of a format (ties to even), as float32.
 
     What is too large becomes infinite; NaN stays NaN. For bfloat16 the upper half of the bits is kept,
     after adding half of the last place (Kalamkar et al. 2019).
     """
     format_of(name)
-    values = np.asarray(x.data if isinstance(x, Tensor) else x)
+    values = x.data if isinstance(x, Tensor) else x if is_array(x) else np.asarray(x)
     if values.dtype != np.float32:
         raise DTypeError(f"round_to: values must be float32, got {values.dtype}; use .astype('f4')")
     if name == "float32":
@@ -56,7 +56,7 @@ def round_to(x: Any, name: str) -> np.ndarray:
     if name == "float16":
         with np.errstate(over="ignore"):
             return values.astype(np.float16).astype(np.float32)
-    bits = np.ascontiguousarray(values).view(np.uint32)
+    bits = contiguous(values).view(np.uint32)
     odd = (bits >> np.uint32(16)) & np.uint32(1)
     rounded = (bits + np.uint32(0x7FFF) + odd) & np.uint32(0xFFFF0000)
     return np.where(np.isnan(values), np.float32(np.nan), rounded.view(np.float32))
@@ -184,7 +184,7 @@ class GradScaler:
                 if p.grad is not None:
                     seen = True
                     p.grad.data *= p.grad.data.dtype.type(1 / self._scale)
-                    self._found |= not np.isfinite(p.grad.data).all()
+                    self._found |= not np.isfinite(p.grad.data).all().item()
         if self.agree is not None:
             if not seen:
                 raise RuntimeError(

@@ -240,6 +240,6 @@ def evaluate(
             logits = model(as_tensor(x[i : i + batch_size]))
             target = as_tensor(y[i : i + batch_size])
             loss += F.cross_entropy(logits, target, reduction="sum").item()
-            right += int((logits.data.argmax(axis=1) == target.data).sum())
+            right += (logits.data.argmax(axis=1) == target.data).sum().item()
     model.train(was_training)
     return {"loss": loss / len(x), "accuracy": right / len(x)}

@@ -6,7 +6,7 @@ import torch
 
 import lmbook
 from lmbook import models
-from lmbook.backend import ShapeError
+from lmbook.backend import ShapeError, host
 from lmbook.models.llama import parameter_count
 from lmbook.nn.init import shapes_only
 
@@ -64,7 +64,7 @@ def test_the_future_is_not_seen(name):
     index = np.random.default_rng(0).integers(0, 50, (2, 9))
     changed = index.copy()
     changed[:, 6:] = (changed[:, 6:] + 1) % 50
-    a, b = (model(lmbook.tensor(i)).data for i in (index, changed))
+    a, b = (host(model(lmbook.tensor(i)).data) for i in (index, changed))
     np.testing.assert_allclose(a[:, :6], b[:, :6], atol=1e-6)
     assert np.abs(a[:, 6:] - b[:, 6:]).max() > 1e-3
 
@@ -74,10 +74,10 @@ def test_the_future_is_not_seen(name):
 def test_a_cache_changes_nothing(name, pieces):
     model = MODELS[name]().eval()
     index = np.random.default_rng(0).integers(0, 50, (3, 9))
-    want = model(lmbook.tensor(index)).data
+    want = host(model(lmbook.tensor(index)).data)
     cache, start, got = model.new_cache(3), 0, []
     for n in pieces:
-        got.append(model(lmbook.tensor(index[:, start : start + n]), cache).data)
+        got.append(host(model(lmbook.tensor(index[:, start : start + n]), cache).data))
         start += n
     np.testing.assert_allclose(np.concatenate(got, axis=1), want, atol=2e-5)
     assert cache.length == 9
@@ -122,9 +122,9 @@ def test_translator_ignores_padding_and_the_future():
     model = models.Transformer(models.TransformerConfig(20, 16, 2, 1, 1, 32)).eval()
     source, target = np.array([[5, 6, 7]]), np.array([[1, 8, 9]])
     padded = np.array([[5, 6, 7, 0, 0]])
-    a, b = (model(lmbook.tensor(s), lmbook.tensor(target)).data for s in (source, padded))
+    a, b = (host(model(lmbook.tensor(s), lmbook.tensor(target)).data) for s in (source, padded))
     np.testing.assert_allclose(a, b, atol=1e-5)
-    later = model(lmbook.tensor(source), lmbook.tensor(np.array([[1, 8, 3]]))).data
+    later = host(model(lmbook.tensor(source), lmbook.tensor(np.array([[1, 8, 3]]))).data)
     np.testing.assert_allclose(a[:, :2], later[:, :2], atol=1e-6)
 
 
@@ -139,18 +139,19 @@ def test_translator_equals_torch():
         16, 2, 2, 2, 32, dropout=0.0, batch_first=True, norm_first=True, dtype=torch.float64
     ).eval()
     for ours, other in ((model.encoder, theirs.encoder), (model.decoder, theirs.decoder)):
-        other.load_state_dict({k: torch.tensor(v) for k, v in ours.state_dict().items()})
+        other.load_state_dict({k: torch.tensor(host(v)) for k, v in ours.state_dict().items()})
     source, target = np.array([[5, 6, 7, 0]]), np.array([[1, 8, 9]])
     memory, padding = model.encode(lmbook.tensor(source))
-    x = torch.tensor(model.embed(lmbook.tensor(source)).data)
-    y = torch.tensor(model.embed(lmbook.tensor(target)).data)
+    x = torch.tensor(host(model.embed(lmbook.tensor(source)).data))
+    y = torch.tensor(host(model.embed(lmbook.tensor(target)).data))
+    hidden_from = torch.tensor(host(padding))
     causal = torch.nn.Transformer.generate_square_subsequent_mask(3, dtype=torch.float64)
     hidden = theirs(
-        x, y, tgt_mask=causal, tgt_is_causal=True, src_key_padding_mask=torch.tensor(padding),
-        memory_key_padding_mask=torch.tensor(padding),
+        x, y, tgt_mask=causal, tgt_is_causal=True, src_key_padding_mask=hidden_from,
+        memory_key_padding_mask=hidden_from,
     )  # fmt: skip
-    want = hidden.detach().numpy() @ model.embedding.weight.data.T
-    got = model.decode(lmbook.tensor(target), memory, padding).data
+    want = hidden.detach().numpy() @ host(model.embedding.weight.data).T
+    got = host(model.decode(lmbook.tensor(target), memory, padding).data)
     np.testing.assert_allclose(got, want, atol=1e-12)
 
 
@@ -161,7 +162,7 @@ def test_beam_search_finds_at_least_what_greedy_finds():
 
     def mean_log_p(ids, row):
         target = np.array([[1, *ids]])
-        logits = model(lmbook.tensor(source[row : row + 1]), lmbook.tensor(target)).data[0]
+        logits = host(model(lmbook.tensor(source[row : row + 1]), lmbook.tensor(target)).data[0])
         log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
         words = [*ids, 2][: len(logits)]
         return np.mean([log_p[t, w] for t, w in enumerate(words)])

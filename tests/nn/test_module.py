@@ -391,7 +391,6 @@ def test_seeds_make_layers_repeat() -> None:
     assert not np.array_equal(b.weight.detach().numpy(), nn.Linear(3, 3).weight.detach().numpy())
 
 
-@pytest.mark.host
 def test_modules_of_any_size_without_memory() -> None:
     with nn.init.shapes_only():
         m = nn.Linear(12288, 4 * 12288)

@@ -133,7 +133,7 @@ def test_amsgrad_never_forgets_a_large_gradient() -> None:
     for g in (10.0, 1.0, 1.0, 1.0):
         p.grad = as_tensor(np.array([g]))
         optimizer.step()
-    assert optimizer.state_dict()["state"][0]["max_exp_avg_sq"][0] == 50.0
+    assert optimizer.state_dict()["state"][0]["max_exp_avg_sq"][0].item() == 50.0
 
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [

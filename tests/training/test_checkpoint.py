@@ -15,7 +15,7 @@ import safetensors.numpy
 import torch
 
 from lmbook import manual_seed, nn, optim
-from lmbook.backend import ShapeError
+from lmbook.backend import ShapeError, host
 from lmbook.training import (
     Trainer,
     load_checkpoint,
@@ -38,7 +38,7 @@ def network(seed: int, width: int = 8) -> nn.Module:
 
 
 def state(model: nn.Module) -> dict[str, np.ndarray]:
-    return {name: np.array(value) for name, value in model.state_dict().items()}
+    return {name: host(value).copy() for name, value in model.state_dict().items()}
 
 
 def assert_same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> None:
@@ -83,7 +83,10 @@ def test_pytorch_s_state_goes_through_safetensors(tmp_path: Path) -> None:
     assert metadata is None
     x = BATCHES[0][0]
     np.testing.assert_allclose(
-        model.eval()(x).data, theirs.eval()(torch.tensor(x)).detach().numpy(), rtol=1e-5, atol=1e-6
+        host(model.eval()(x).data),
+        theirs.eval()(torch.tensor(x)).detach().numpy(),
+        rtol=1e-5,
+        atol=1e-6,
     )
 
 

@@ -10,7 +10,7 @@ import torch
 
 from lmbook import Tensor, manual_seed, nn, optim
 from lmbook import functional as F
-from lmbook.backend import DTypeError
+from lmbook.backend import DTypeError, host
 from lmbook.training import FORMATS, GradScaler, MixedPrecision, Trainer, cast, round_to
 
 KINDS = {"float16": torch.float16, "bfloat16": torch.bfloat16}
@@ -57,11 +57,11 @@ def test_a_cast_rounds_the_gradient_too() -> None:
     x = Tensor(np.array([1.001, 2.0, -3.3], "f4"), requires_grad=True)
     slope = np.array([1 / 3, 1e-9, 7.7], "f4")
     (cast(x, "float16") * Tensor(slope)).sum().backward()
-    theirs = torch.tensor(x.data, requires_grad=True)
+    theirs = torch.tensor(host(x.data), requires_grad=True)
     (theirs.half().float() * torch.tensor(slope)).sum().backward()
     assert x.grad is not None
-    np.testing.assert_array_equal(x.grad.data, theirs.grad.numpy())
-    assert x.grad.data[1] == 0  # too small for float16
+    np.testing.assert_array_equal(x.grad.numpy(), theirs.grad.numpy())
+    assert x.grad[1].item() == 0  # too small for float16
 
 
 def pair(seed: int = 0) -> tuple[nn.Module, torch.nn.Module]:
@@ -70,7 +70,7 @@ def pair(seed: int = 0) -> tuple[nn.Module, torch.nn.Module]:
     theirs = torch.nn.Sequential(
         torch.nn.Linear(20, 32), torch.nn.ReLU(), torch.nn.LayerNorm(32), torch.nn.Linear(32, 5)
     )
-    theirs.load_state_dict({k: torch.tensor(v) for k, v in ours.state_dict().items()})
+    theirs.load_state_dict({k: torch.tensor(host(v)) for k, v in ours.state_dict().items()})
     return ours, theirs
 
 
@@ -85,7 +85,7 @@ def gradients(name: str, scale: float = 1.0) -> tuple[list[np.ndarray], list[np.
         logits = theirs(torch.tensor(x))
     want = torch.nn.functional.cross_entropy(logits.float(), torch.tensor(y))
     (want * scale).backward()
-    mine = [p.grad.data for p in ours.parameters() if p.grad is not None]
+    mine = [p.grad.numpy() for p in ours.parameters() if p.grad is not None]
     return mine, [p.grad.numpy() for p in theirs.parameters()], (loss.item(), want.item())
 
 
@@ -99,7 +99,7 @@ def test_layers_are_those_of_torch_autocast(name: str) -> None:
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(16, 20)).astype("f4"), rng.integers(0, 5, 16)
     F.cross_entropy(plain(Tensor(x)), Tensor(y)).backward()
-    full = [p.grad.data for p in plain.parameters() if p.grad is not None]
+    full = [p.grad.numpy() for p in plain.parameters() if p.grad is not None]
     for a, b in zip(ours, theirs, strict=True):
         assert np.abs(a - b).max() < 2 * eps * np.abs(b).max()
     joint = [np.concatenate([g.ravel() for g in gs]) for gs in (ours, theirs, full)]
@@ -118,8 +118,8 @@ def test_one_layer_is_torch_s_but_for_single_roundings(name: str) -> None:
     with torch.autocast("cpu", dtype=KINDS[name]):
         z = theirs(yours)
     (z.float() * torch.tensor(g)).sum().backward()
-    for a, b in [(y.data, z.detach().float().numpy()), (mine.grad.data, yours.grad.numpy()),
-                 (ours.weight.grad.data, theirs.weight.grad.numpy())]:  # fmt: skip
+    for a, b in [(host(y.data), z.detach().float().numpy()), (mine.grad.numpy(), yours.grad.numpy()),
+                 (ours.weight.grad.numpy(), theirs.weight.grad.numpy())]:  # fmt: skip
         assert np.mean(a == b) > 0.97
         np.testing.assert_allclose(a, b, rtol=2 * FORMATS[name].eps, atol=1e-4)
 
@@ -128,19 +128,19 @@ def test_it_can_be_turned_off_and_weights_stay_in_float32() -> None:
     ours, _ = pair()
     before = ours.state_dict()["0.weight"].copy()
     x = Tensor(np.random.default_rng(0).normal(size=(3, 20)).astype("f4"))
-    plain = ours(x).data.copy()
+    plain = host(ours(x).data).copy()
     mixed = MixedPrecision(ours, "bfloat16")
-    rounded = ours(x).data
+    rounded = host(ours(x).data)
     assert (rounded != plain).any() and ours[0].weight is dict(ours.named_parameters())["0.weight"]
-    np.testing.assert_array_equal(ours.state_dict()["0.weight"], before)
+    np.testing.assert_array_equal(host(ours.state_dict()["0.weight"]), host(before))
     mixed.remove()
-    np.testing.assert_array_equal(ours(x).data, plain)
+    np.testing.assert_array_equal(host(ours(x).data), plain)
     conv = nn.Conv2d(1, 2, 3)
     image = Tensor(np.random.default_rng(0).normal(size=(1, 1, 5, 5)).astype("f4"))
     with MixedPrecision(conv, "bfloat16"):
-        y = conv(image).data
+        y = host(conv(image).data)
         np.testing.assert_array_equal(y, round_to(y, "bfloat16"))
-    assert (conv(image).data != y).any()
+    assert (host(conv(image).data) != y).any()
 
 
 def test_an_error_inside_a_layer_leaves_no_rounded_weight_behind() -> None:
@@ -178,7 +178,7 @@ def test_the_scaler_does_what_torch_s_does() -> None:
         a.update()
         b.update()
         assert a.get_scale() == b.get_scale()
-        np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=1e-6)
+        np.testing.assert_allclose(host(p.data), q.detach().numpy(), rtol=1e-6)
         scales.append(a.get_scale())
     assert min(scales) < 1024 < max(scales) or len(set(scales)) > 4
 
@@ -206,7 +206,7 @@ def test_small_gradients_vanish_in_float16_and_scaling_saves_them() -> None:
             lambda m, x: m(x).sum() * 2.0**-27, progress=False, **options,
         )  # fmt: skip
         trainer.fit([np.ones((1, 1), "f4")])
-        return float(model.weight.data[0, 0])
+        return model.weight.data[0, 0].item()
 
     full = trained()
     assert full == 1 - 2.0**-7
@@ -225,13 +225,13 @@ def test_a_step_with_an_infinite_gradient_is_left_out() -> None:
         scheduler=optim.lr_scheduler.ExponentialLR(schedule_of, 0.9),
     )  # fmt: skip
     batch = (np.ones((4, 3), "f4"), np.array([0, 1, 0, 1]))
-    before = model.weight.data.copy()
+    before = host(model.weight.data).copy()
     trainer.train_step(batch)
-    np.testing.assert_array_equal(model.weight.data, before)
+    np.testing.assert_array_equal(host(model.weight.data), before)
     assert trainer.history["skipped"] == [1.0] and trainer.history["lr"] == [0.1]
     for _ in range(40):
         trainer.train_step(batch)
-    assert (model.weight.data != before).any() and trainer.history["skipped"][-1] == 0
+    assert (host(model.weight.data) != before).any() and trainer.history["skipped"][-1] == 0
     assert trainer.history.last("loss_scale") < 2.0**40
     taken = trainer.history["skipped"].count(0.0)
     assert trainer.history.last("lr") == pytest.approx(0.1 * 0.9 ** (taken - 1))

@@ -16,7 +16,7 @@ import pytest
 
 from lmbook import Tensor, as_tensor, manual_seed, nn, optim
 from lmbook import functional as F
-from lmbook.backend import default_generator
+from lmbook.backend import default_generator, host
 from lmbook.data import DataError, DataLoader, TensorDataset
 from lmbook.models import GPT, GPTConfig
 from lmbook.training import (
@@ -126,7 +126,7 @@ def test_a_run_leaves_its_config_checkpoint_and_history(tmp_path: Path) -> None:
     done = run(tmp_path / "a", network(5), loader(), config, evaluate=figures)
     assert done.step == 30 and len(done.history["loss"]) == 30  # nothing is trained again
     for a, b in zip(done.model.parameters(), trainer.model.parameters(), strict=True):
-        np.testing.assert_array_equal(a.data, b.data)
+        np.testing.assert_array_equal(host(a.data), host(b.data))
 
 
 def test_a_folder_keeps_to_its_config(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def watched(values: list[float], **options: Any) -> tuple[EarlyStopping, list[bo
         model.weight.data[...] = step
         answers.append(stopping.update(model, step, {"v": v}))
     stopping.restore(model)
-    assert model.weight.data[0, 0] == (stopping.best_step or len(values))
+    assert model.weight.data[0, 0].item() == (stopping.best_step or len(values))
     return stopping, answers
 
 
@@ -241,7 +241,8 @@ def test_ctrl_c_waits_for_the_step_and_keeps_the_best(tmp_path: Path) -> None:
             loader(), steps=100, evaluate=figures, evaluate_every=5, checkpoint=tmp_path / "a"
         )
     assert seen[-1] == 18 and signal.getsignal(signal.SIGINT) is before
-    np.testing.assert_array_equal(model[0].weight.data, stopping.best_state["0.weight"])
+    best = stopping.best_state["0.weight"]
+    np.testing.assert_array_equal(host(model[0].weight.data), host(best))
     again = Trainer(
         network(4),
         optim.Adam(network(4).parameters()),
@@ -328,9 +329,9 @@ def test_the_range_test_leaves_no_trace() -> None:
     test = find_lr(model, optimizer, loader(), low=1e-5, high=1e3, steps=60)
     assert len(test.rates) > 20
     for name, array in model.state_dict().items():
-        np.testing.assert_array_equal(array, twin_state[name])
+        np.testing.assert_array_equal(host(array), host(twin_state[name]))
     for i, e in optimizer.state_dict()["state"].items():
-        np.testing.assert_array_equal(e["exp_avg"], moments[i])
+        np.testing.assert_array_equal(host(e["exp_avg"]), host(moments[i]))
     assert optimizer.param_groups[0]["lr"] == 0.01
     assert default_generator().bit_generator.state == draws and model.training
 
@@ -358,6 +359,6 @@ def test_accumulation_equals_one_big_batch_in_float64() -> None:
         trainer._update = lambda: None  # type: ignore[method-assign]
         for x, y in zip(np.split(X.astype("f8"), parts), np.split(Y, parts)):
             trainer.train_step((x, y))
-        return np.concatenate([p.grad.data.ravel() for p in model.parameters()])
+        return np.concatenate([host(p.grad.data).ravel() for p in model.parameters()])
 
     np.testing.assert_allclose(gradient(6), gradient(1), rtol=1e-12, atol=1e-15)

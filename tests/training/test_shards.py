@@ -14,7 +14,7 @@ import pytest
 
 from lmbook import Tensor, manual_seed, nn, optim
 from lmbook import functional as F
-from lmbook.backend import MissingDependency, NonFiniteError, ShapeError, machine
+from lmbook.backend import MissingDependency, NonFiniteError, ShapeError, host, machine
 from lmbook.models import GPT, GPTConfig
 from lmbook.training import Trainer
 from lmbook.training.shards import Shards, replicate, split
@@ -77,7 +77,7 @@ def trained(case: str, steps: int = 4, **options: Any) -> tuple[list[np.ndarray]
         model, optim.Adam(model.parameters(), lr=0.01), progress=False, **more, **options
     )
     history = trainer.fit([batch], steps=steps)
-    return [p.data.copy() for p in model.parameters()], history["loss"]
+    return [host(p.data).copy() for p in model.parameters()], history["loss"]
 
 
 def gradients(case: str, threads: int, **options: Any) -> tuple[float, dict[str, np.ndarray]]:
@@ -88,7 +88,7 @@ def gradients(case: str, threads: int, **options: Any) -> tuple[float, dict[str,
         model, optim.SGD(model.parameters()), progress=False, threads=threads, **more, **options
     )
     loss = trainer.compute_gradients(batch)
-    return loss, {n: p.grad.data.copy() for n, p in model.named_parameters()}
+    return loss, {n: host(p.grad.data).copy() for n, p in model.named_parameters()}
 
 
 @pytest.mark.parametrize("threads", [2, 3, 20])
@@ -125,7 +125,7 @@ def test_dropout_draws_anew_in_each_shard_and_repeats_with_the_seed() -> None:
         same = np.repeat(X[:1], 2, axis=0)  # one example, once in each shard
         seen: list[np.ndarray] = []
         for replica in trainer.shards.models:  # type: ignore[union-attr]
-            replica[1].register_forward_hook(lambda m, i, o: seen.append(o.data.copy()))
+            replica[1].register_forward_hook(lambda m, i, o: seen.append(host(o.data).copy()))
         trainer.train_step((same, Y[[0, 0]]))
         return seen
 
@@ -160,7 +160,7 @@ def test_weights_loaded_later_reach_every_replica() -> None:
 def test_the_batch_is_split_as_evenly_as_can_be() -> None:
     parts = split((Tensor(X), Tensor(Y)), 3)
     assert [len(p[0]) for p in parts] == [4, 3, 4]
-    np.testing.assert_array_equal(np.concatenate([p[1].data for p in parts]), Y)
+    np.testing.assert_array_equal(np.concatenate([host(p[1].data) for p in parts]), Y)
     assert len(split((Tensor(X[:2]),), 5)) == 2
     with pytest.raises(ShapeError, match=r"first axis.*\(11, 6\), \(3,\).*threads=1"):
         split((Tensor(X), Tensor(Y[:3])), 2)
@@ -175,7 +175,7 @@ def test_batch_normalisation_keeps_the_moments_of_whole_batches() -> None:
             model, optim.SGD(model.parameters(), lr=0.1), progress=False, threads=threads
         )
         trainer.fit([(X, Y)], steps=3)
-        found.append(model.state_dict())
+        found.append({n: host(a) for n, a in model.state_dict().items()})
     assert found[0]["norm1.num_batches_tracked"] == found[1]["norm1.num_batches_tracked"] == 3
     for name, array in found[0].items():
         np.testing.assert_allclose(found[1][name], array, rtol=1e-4, atol=2e-6, err_msg=name)

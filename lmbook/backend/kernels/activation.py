@@ -61,6 +61,12 @@ def gelu_tanh(x: Array) -> tuple[Array, Array]:
 
 
 @kernel
+def gelu_tanh_backward(g: Array, kept: Array) -> Array:
+    """g times the derivative, which `gelu_tanh` gave beside the value; a variant may keep something else."""
+    return g * kept
+
+
+@kernel
 def silu(x: Array) -> tuple[Array, Array]:
     """x sigmoid(x), and its derivative s + x s (1 - s)."""
     s = 0.5 + 0.5 * np.tanh(0.5 * x)

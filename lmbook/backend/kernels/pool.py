@@ -4,7 +4,7 @@ A window is pooled along its rows and then down its columns: k + l passes in pla
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -63,9 +63,9 @@ def max_pool2d(x: Array, window: Window) -> tuple[Array, Array]:
     """
     p, q = window.output(x.shape[2:])
     x = _padded(x, window, -np.inf)
-    kind = np.uint8 if window.taps[0] * window.taps[1] <= 256 else np.int64
+    kind: Any = np.uint8 if window.taps[0] * window.taps[1] <= 256 else np.int64
     wide = x[next(_along(3, window, q))[1]].copy()
-    across = np.zeros(wide.shape, kind)
+    across = np.zeros_like(wide, dtype=kind)
     for j, met in _along(3, window, q):
         if j:
             entry = x[met]

@@ -1,6 +1,11 @@
 """The ladder: tasks of deep learning, each in numbered versions of CUDA C from naive to good."""
 
-from lmbook.gpu.kernels.attention import attention, attention_backward
+from lmbook.gpu.kernels.attention import (
+    attention,
+    attention_backward,
+    flash_backward,
+    flash_forward,
+)
 from lmbook.gpu.kernels.dense import convolution, matmul, matvec, quantise4, quantise8, transpose
 from lmbook.gpu.kernels.elementwise import (
     AdamW,
@@ -22,6 +27,6 @@ LADDER: tuple[Rung, ...] = (
 __all__ = [
     "LADDER", "AdamW", "Launch", "Outcome", "Plan", "Rung", "Version", "adamw", "attention",
     "attention_backward", "bias_gelu", "convolution", "copy", "copy_offset", "copy_strided",
-    "embedding", "layer_norm", "matmul", "matvec", "quantise4", "quantise8", "reduction", "scan",
-    "softmax", "topk", "transpose",
+    "embedding", "flash_backward", "flash_forward", "layer_norm", "matmul", "matvec", "quantise4",
+    "quantise8", "reduction", "scan", "softmax", "topk", "transpose",
 ]  # fmt: skip

@@ -98,9 +98,14 @@ attention_backward = Rung(
 @attention_backward.version("attention3_flash")
 def _backward(q: Array, k: Array, v: Array, do: Array) -> Plan:
     """Runs the forward pass first, whose output and denominators it needs."""
-    heads, s, scale = _sizes(q)
     forward = flash_forward(q, k, v)
-    o, log_sum = forward.outputs
+    plan = flash_backward(q, k, v, do, *forward.outputs)
+    return Plan([*forward.launches, *plan.launches], plan.outputs)
+
+
+def flash_backward(q: Array, k: Array, v: Array, do: Array, o: Array, log_sum: Array) -> Plan:
+    """Gradients of q, k and v from that of the output, given what `flash_forward` gave."""
+    heads, s, scale = _sizes(q)
     xp = namespace(q)
     delta = xp.zeros((heads, s), q.dtype)
     dq, dk, dv = xp.zeros_like(q), xp.zeros_like(k), xp.zeros_like(v)
@@ -108,7 +113,6 @@ def _backward(q: Array, k: Array, v: Array, do: Array) -> Plan:
     kept = (q, k, v, do, log_sum, delta)
     return Plan(
         [
-            *forward.launches,
             Launch("attention3_delta", heads * s, 32, (o, do, delta)),
             Launch("attention3_dq", grid, THREADS, (*kept, dq, s, scale)),
             Launch("attention3_dkv", grid, THREADS, (*kept, dk, dv, s, scale)),

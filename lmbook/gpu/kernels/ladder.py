@@ -101,7 +101,10 @@ class Rung:
 
     def run(self, version: str, *inputs: Any, races: bool = False) -> Outcome:
         """Carry out a version: simulated on NumPy arrays, on the GPU for CuPy's."""
-        plan = self.plan(version, *inputs)
+        return self.launch(self.plan(version, *inputs), races)
+
+    def launch(self, plan: Plan, races: bool = False) -> Outcome:
+        """Carry out a plan."""
         reports: list[Report | None] = []
         for launch in plan.launches:
             k = self.kernel(launch.kernel)

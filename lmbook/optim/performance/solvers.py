@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from lmbook.autograd import Tensor
+from lmbook.backend import host
 from lmbook.optim.gradient.lbfgs import LBFGS
 from lmbook.optim.heuristic.base import Heuristic
 from lmbook.optim.performance.recorder import Recorder, Solver
@@ -70,7 +71,7 @@ def descend(
         x = Tensor(np.array(start(rng), dtype=float), requires_grad=True)
 
         def closure() -> float:
-            value, gradient = difference_gradient(objective, x.data, step)
+            value, gradient = difference_gradient(objective, host(x.data), step)
             x.grad = Tensor(gradient)
             return value
 

@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 
 from lmbook.autograd import Tensor
-from lmbook.backend import NonFiniteError, ShapeError
+from lmbook.backend import NonFiniteError, ShapeError, host
 
 
 def array(name: str, what: str, x: Any) -> np.ndarray:
     """Input as an array without NaN or infinity; `name` is the metric's, `what` the argument's."""
-    values = np.asarray(x.data if isinstance(x, Tensor) else x)
+    values = host(x.data if isinstance(x, Tensor) else x)
     if values.size == 0:
         raise ShapeError(
             f"{name}: {what} is empty, shape {values.shape}; give at least one example"
