@@ -15,7 +15,7 @@ extern "C" __global__ void topk1_rounds(const float* x, float* values, int* indi
     int at = INT_MAX;
     for (int j = t; j < n; j += THREADS) {
       float candidate = row[j];
-      if (candidate > v) {
+      if (candidate > v || (candidate == v && j < at)) {  // -INFINITY too, if no more is left
         v = candidate;
         at = j;
       }
@@ -44,7 +44,7 @@ extern "C" __global__ void topk1_rounds(const float* x, float* values, int* indi
       }
       values[blockIdx.x * k + round] = v;
       indices[blockIdx.x * k + round] = at;
-      row[at] = -INFINITY;
+      row[at] = NAN;  // no comparison with it holds
     }
     __syncthreads();
   }
