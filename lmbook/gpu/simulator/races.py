@@ -130,7 +130,7 @@ class Shadow:
         grains = self.time["read"].shape[1]
         problem = what.format(self._describe(m, int(who[i]), int(me[i])))
         cure = "is a __syncthreads() missing?" if self.shared else "no barrier orders blocks"
-        if (warp_of(who) == me // WARP)[bad].all():
+        if ((who >= 0) & (who // WARP == me // WARP))[bad].all():
             cure = "is a __syncwarp() missing?"
         m.fault(
             DataRace, line, f"race on {memory.name}[{int(at[i]) % grains}]: {problem}; {cure}", full
