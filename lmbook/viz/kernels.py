@@ -35,13 +35,16 @@ def kernel_source(source: str, name: str) -> str:
     return "\n".join(lines[start : end + 1])
 
 
-def show_kernel(kernel: Any, name: str = "") -> None:
+def show_kernel(kernel: Any, name: str = "", *, comment: bool = True) -> None:
     """Display the source of a kernel as a highlighted block.
 
     `kernel` is a `gpu.Kernel`, or a rung of the ladder or a string of CUDA C, of which `name` is one kernel.
-    Raises ValueError when there is none of that name.
+    `comment=False` leaves out the comment above it, where that would give an answer away. Raises ValueError
+    when there is none of that name.
     """
     text = kernel_source(getattr(kernel, "source", kernel), name or kernel.name)
+    if not comment:
+        text = re.sub(r"\A(?://.*\n)+", "", text)
     shell = sys.modules.get("IPython")
     if shell is None or shell.get_ipython() is None:
         print(text)

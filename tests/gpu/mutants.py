@@ -32,6 +32,7 @@ RULES: list[tuple[str, str, str]] = [  # kind, what is replaced, by what
     ("off by one", r"(?<=[\w)\]]) < (?=[\w(])", " <= "),
     ("off by one", r" >= (?=\w)", " > "),
     ("guard dropped", r"if \((?:i|x|col|row|r|w|j|p) (?:<|>=) [^()&|?]*\)(?= return|;| [a-z])", "GUARD"),
+    ("guard dropped", r"if \(v == -INFINITY\)(?= continue;)", "GUARD"),
     ("guard dropped", r" && (?:col|row|t \+ \w+|c|xx|yy|col0 \+ c|h|y) < \w+", ""),
     ("wrong stride", r"(?<=\w) \* (?:n|N|K|D|cols|rows|W|taps|pixels|d|S)(?= \+|\])", " * (1 + THAT)"),
     ("swapped indices", r"\[(threadIdx\.y|ty)\]\[(threadIdx\.x|tx)\]", r"[\2][\1]"),

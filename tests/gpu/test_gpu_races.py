@@ -90,3 +90,36 @@ def test_against_all_pairs(seed: int, shared: bool) -> None:
             kernel.simulate(2, THREADS, arrays, races=True)
         assert caught.value.line == 6 + expected, source(program, shared)
     assert 15 < races < 58
+
+
+def test_one_value_by_several_lanes_is_harmless() -> None:
+    """Also if it is NaN, which equals nothing."""
+    for value, harmless in (("NAN", True), ("2.0f", True), ("x[32 + t]", False)):
+        source = f"""extern "C" __global__ void k(float* x) {{
+  int t = threadIdx.x;
+  if (t < 2) x[0] = {value};
+}}"""
+        x = np.arange(64, dtype=np.float32)
+        if harmless:
+            gpu.Kernel(source, "k").simulate(1, 32, (x,), races=True)
+            assert x[0] != 0
+        else:
+            with pytest.raises(gpu.DataRace, match="write different values at once"):
+                gpu.Kernel(source, "k").simulate(1, 32, (x,), races=True)
+
+
+def test_the_barrier_that_is_missing_holds_for_all_in_conflict() -> None:
+    """A place that lanes of its warp and other warps read needs the block's barrier."""
+    for readers, cure in (
+        ("t < 32", "__syncwarp"),
+        ("t < 64", "__syncthreads"),
+        ("t > 31", "__syncthreads"),
+    ):
+        source = f"""extern "C" __global__ void k(float* x) {{
+  __shared__ float s[1];
+  int t = threadIdx.x;
+  if (t == 0) s[0] = 1.0f;
+  if ({readers}) x[t] = s[0];
+}}"""
+        with pytest.raises(gpu.DataRace, match=rf"is a {cure}\(\) missing"):
+            gpu.Kernel(source, "k").simulate(1, 64, (np.zeros(64, np.float32),), races=True)

@@ -182,6 +182,9 @@ def test_a_kernel_s_source_is_shown(capsys):
             shown = capsys.readouterr().out.rstrip("\n")
             assert shown in rung.source and shown.count("{") == shown.count("}") > 0
             assert sum("__global__" in line for line in shown.split("\n")) == 1
+    viz.show_kernel(transpose, "transpose3_padded", comment=False)
+    bare = capsys.readouterr().out
+    assert bare.startswith('extern "C" __global__ void transpose3_padded(') and "//" not in bare
     with pytest.raises(ValueError, match="no kernel transpose9"):
         viz.show_kernel(transpose, "transpose9")
 

@@ -41,10 +41,17 @@ def softmax_reference(x: np.ndarray) -> tuple[np.ndarray]:
     return (e / e.sum(axis=1, keepdims=True),)
 
 
+def _softmax_sample(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray]:
+    """Rows far from 0; a third has the left half masked, a third the right half."""
+    x = 3 * normal(rng, *size) + np.rint(80 * normal(rng, size[0], 1))
+    half = size[1] // 2
+    x[::3, :half] = x[1::3, size[1] - half :] = -np.inf
+    return (x,)
+
+
 softmax = Rung(
     "softmax", "Softmax: rows and warps", softmax_reference,
-    lambda rng, size: (3 * normal(rng, *size) + np.rint(80 * normal(rng, size[0], 1)),),  # far from 0
-    ((1, 1), (5, 33), (131, 70), (3, 600)),
+    _softmax_sample, ((1, 1), (5, 33), (131, 70), (3, 600)),
 )  # fmt: skip
 
 
@@ -169,9 +176,10 @@ def topk_reference(x: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _topk_sample(rng: np.random.Generator, size: tuple[int, int, int]) -> tuple[Any, ...]:
-    """Rows with equal numbers; every second one lies below zero."""
+    """Rows with equal numbers; every second one lies below zero, and the first is masked but for a tenth."""
     x = np.round(2 * normal(rng, *size[:2]), 1)
     x[1::2] -= 20
+    x[0, size[1] // 10 :] = -np.inf
     return x, size[2]
 
 

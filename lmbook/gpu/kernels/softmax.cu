@@ -30,12 +30,13 @@ extern "C" __global__ void softmax3_online(const float* x, float* y, int rows, i
   float top = -INFINITY, sum = 0.0f;
   for (int j = lane; j < n; j += 32) {
     float v = x[r * n + j], higher = fmaxf(top, v);
+    if (v == -INFINITY) continue;  // masked: no share, and inf - inf is no number
     sum = sum * expf(top - higher) + expf(v - higher);
     top = higher;
   }
   float all = top;
   for (int d = 16; d > 0; d >>= 1) all = fmaxf(all, __shfl_xor_sync(ALL, all, d));
-  sum = top == -INFINITY ? 0.0f : sum * expf(top - all);
+  sum *= expf(top - all);
   for (int d = 16; d > 0; d >>= 1) sum += __shfl_xor_sync(ALL, sum, d);
   for (int j = lane; j < n; j += 32) y[r * n + j] = expf(x[r * n + j] - all) / sum;
 }

@@ -9,13 +9,13 @@ extern "C" __global__ void topk1_rounds(const float* x, float* values, int* indi
   __shared__ float best[THREADS / 32];
   __shared__ int where[THREADS / 32];
   int t = threadIdx.x;
-  for (int j = t; j < n; j += THREADS) row[j] = x[blockIdx.x * n + j];
+  for (int j = n - 1 - t; j >= 0; j -= THREADS) row[j] = x[blockIdx.x * n + j];
   for (int round = 0; round < k; ++round) {
     float v = -INFINITY;
     int at = INT_MAX;
-    for (int j = t; j < n; j += THREADS) {
+    for (int j = n - 1 - t; j >= 0; j -= THREADS) {  // from the end: of equals the first stays
       float candidate = row[j];
-      if (candidate > v) {
+      if (candidate >= v) {  // -INFINITY too, if no more is left
         v = candidate;
         at = j;
       }
@@ -44,7 +44,7 @@ extern "C" __global__ void topk1_rounds(const float* x, float* values, int* indi
       }
       values[blockIdx.x * k + round] = v;
       indices[blockIdx.x * k + round] = at;
-      row[at] = -INFINITY;
+      row[at] = NAN;  // no comparison with it holds
     }
     __syncthreads();
   }

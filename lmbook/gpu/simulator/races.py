@@ -130,8 +130,8 @@ class Shadow:
         grains = self.time["read"].shape[1]
         problem = what.format(self._describe(m, int(who[i]), int(me[i])))
         cure = "is a __syncthreads() missing?" if self.shared else "no barrier orders blocks"
-        if who[i] >= 0 and who[i] // WARP == me[i] // WARP:
-            cure = "is a __syncwarp() or a __syncthreads() missing?"
+        if ((who >= 0) & (who // WARP == me // WARP))[bad].all():
+            cure = "is a __syncwarp() missing?"
         m.fault(
             DataRace, line, f"race on {memory.name}[{int(at[i]) % grains}]: {problem}; {cure}", full
         )
@@ -177,7 +177,8 @@ class Shadow:
         order = np.argsort(at, kind="stable")
         same = at[order][1:] == at[order][:-1]
         values = values[:, order]
-        if not (same & (values[:, 1:] != values[:, :-1])).any():
+        one, next_ = values[:, :-1], values[:, 1:]
+        if not (same & (one != next_) & ((one == one) | (next_ == next_))).any():  # NaN is NaN
             return
         where = np.zeros(m.shape, bool)
         where[: len(lanes)][lanes] = other

@@ -5,6 +5,7 @@ extern "C" __global__ void smooth(const float* x, float* y, int rows, int n) {
   float top = -INFINITY, sum = 0.0f;
   for (int j = 0; j < n; ++j) {
     float v = x[r * n + j], higher = fmaxf(top, v);
+    if (v == -INFINITY) continue;
     sum = sum * expf(top - higher) + expf(v - higher);
     top = higher;
   }

@@ -6,6 +6,7 @@ extern "C" __global__ void smooth(const float* x, float* y, int rows, int n) {
   float top = -INFINITY, sum = 0.0f;
   for (int j = lane; j < n; j += 32) {
     float v = x[r * n + j], higher = fmaxf(top, v);
+    if (v == -INFINITY) continue;
     sum = sum * expf(top - higher) + expf(v - higher);
     top = higher;
   }
