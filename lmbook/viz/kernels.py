@@ -35,13 +35,19 @@ def kernel_source(source: str, name: str) -> str:
     return "\n".join(lines[start : end + 1])
 
 
-def show_kernel(kernel: Any, name: str = "") -> None:
+def show_kernel(kernel: Any, name: str = "", *, comment: bool = True) -> None:
     """Display the source of a kernel as a highlighted block.
 
     `kernel` is a `gpu.Kernel`, or a rung of the ladder or a string of CUDA C, of which `name` is one kernel.
+    Without `comment` the lines of comment above it are left out, where they would answer a question.
     Raises ValueError when there is none of that name.
     """
     text = kernel_source(getattr(kernel, "source", kernel), name or kernel.name)
+    if not comment:
+        lines = text.split("\n")
+        while lines[0].startswith("//"):
+            lines = lines[1:]
+        text = "\n".join(lines)
     shell = sys.modules.get("IPython")
     if shell is None or shell.get_ipython() is None:
         print(text)
