@@ -323,7 +323,9 @@ def work(arguments: list[str]) -> int:
     if arguments[:1] == ["shots"] and len(arguments) > 1:
         folder, top = arguments[1], "--top" in arguments
         if folder.startswith("-"):
-            print(f"shots: the folder comes first, and {folder!r} is not one; shots FOLDER [PAGE...]")
+            print(
+                f"shots: the folder comes first, and {folder!r} is not one; shots FOLDER [PAGE...]"
+            )
             return 2
         wanted = [a for a in arguments[2:] if a != "--top"] or ["book/intro.html"]
         for path in shots(Path(folder), wanted, SITE, full=not top):

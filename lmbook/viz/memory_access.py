@@ -175,7 +175,9 @@ def banks(
             colour: Any = FAINT
             if word in turn:
                 # both ends of the map would be lost on a dark or on a light page
-                colour = SEQUENTIAL(0.25 + 0.65 * turn[word] / (passes - 1) if passes > 1 else 0.45)[:3]
+                colour = SEQUENTIAL(
+                    0.25 + 0.65 * turn[word] / (passes - 1) if passes > 1 else 0.45
+                )[:3]
             _cell(ax, word % BANKS + 0.06, row, 0.88, colour, labels.get(word, ""))
     ax.set_xticks(np.arange(0, BANKS, 8) + 0.5, [str(b) for b in range(0, BANKS, 8)], fontsize=11)
     _dress(ax)

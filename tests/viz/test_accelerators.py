@@ -39,7 +39,9 @@ def test_works_lie_on_the_first_roof() -> None:
     assert lines["fast"].get_ydata()[0] == 1e12
     assert 2e10 in [line.get_ydata()[0] for line in ax.lines if len(line.get_ydata())]
     assert ax.get_legend().get_texts()[-1].get_text() == "open: reached"
-    assert "open: reached" not in {t.get_text() for t in viz.roofline(machines).get_legend().get_texts()}
+    assert "open: reached" not in {
+        t.get_text() for t in viz.roofline(machines).get_legend().get_texts()
+    }
     assert ax.get_xscale() == ax.get_yscale() == "log"
     plt.close("all")
 

@@ -194,7 +194,10 @@ def test_a_short_listing_has_the_lines_that_did_something():
     assert any("__syncthreads();" in row for row in rows) and rows[2].endswith("\u2026")
     wrapped = report.listing(100, wrap=True).split("\n")
     assert max(map(len, wrapped)) <= 100 and not any("\u2026" in r for r in wrapped)
-    said, counts = " ".join(r[42:].strip() for r in wrapped[1:]), [r[:40].split() for r in wrapped[1:]]
+    said, counts = (
+        " ".join(r[42:].strip() for r in wrapped[1:]),
+        [r[:40].split() for r in wrapped[1:]],
+    )
     did = [t.strip() for c, t in zip(report.lines[1:], report.source) if c.operations]
     assert said == " ".join(did)  # every line whole, in order
     assert sum(bool(c) for c in counts) == 6 < len(counts)
