@@ -123,7 +123,10 @@ def of_doubles(ns, rng):  # type: ignore[no-untyped-def]
     x = np.zeros(33)
     right = gpu.Kernel(COUNTED, "doubles").simulate(1, 32, (x, np.zeros(32))).total.load_sectors
     got = number(ns.doubles, "`doubles`")
-    slips = {8: ": the first one is not at the start of a sector", 5: ": a double has 8 bytes"}
+    slips: dict[float, str] = {
+        8: ": the first one is not at the start of a sector",
+        5: ": a double has 8 bytes",
+    }
     expect_that(got == right, "doubles is not right" + slips.get(got, ""))
 
 
@@ -141,7 +144,10 @@ def of_passes(ns, rng):  # type: ignore[no-untyped-def]
 def of_divergent(ns, rng):  # type: ignore[no-untyped-def]
     t = gpu.Kernel(COUNTED, "branch").simulate(1, 128, (np.zeros(128, np.float32),)).total
     got = number(ns.divergent, "`divergent`")
-    slips = {4: ": in some warps all lanes agree", 3: ": all lanes of one of yours agree"}
+    slips: dict[float, str] = {
+        4: ": in some warps all lanes agree",
+        3: ": all lanes of one of yours agree",
+    }
     expect_that(got == t.divergent, "divergent is not right" + slips.get(got, ""))
 
 
