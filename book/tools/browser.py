@@ -9,6 +9,7 @@ google-chrome, or the one named by the variable CHROMIUM); no browser is downloa
 
 from __future__ import annotations
 
+import difflib
 import http.server
 import os
 import shutil
@@ -54,6 +55,10 @@ AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practi
 
 class NoBrowser(RuntimeError):
     """There is no Chromium to look with."""
+
+
+class NoPage(ValueError):
+    """The built site has no page of that name."""
 
 
 def chromium() -> str | None:
@@ -103,6 +108,17 @@ def pages(site: Path = SITE) -> list[str]:
         p.relative_to(site).as_posix() for p in site.rglob("*.html") if "_static" not in p.parts
     )
     return sorted(found)
+
+
+def refuse_missing(wanted: list[str], site: Path) -> None:
+    """Raise `NoPage` for the first name that is no page, with the names most like it."""
+    there = pages(site)
+    for page in wanted:
+        if page.partition("#")[0].partition("?")[0] in there:
+            continue
+        near = difflib.get_close_matches(page, there, n=3, cutoff=0.4)
+        hint = f"near it: {', '.join(near)}" if near else f"{site} has {len(there)} pages"
+        raise NoPage(f"shots: {page!r} is not a page of the built site; {hint}")
 
 
 @dataclass
@@ -265,7 +281,8 @@ def check(wanted: list[str], site: Path = SITE) -> list[Visit]:
 
 
 def shots(folder: Path, wanted: list[str], site: Path = SITE, full: bool = True) -> list[Path]:
-    """Screenshots of pages, light and dark, desktop and phone."""
+    """Screenshots of pages, light and dark, desktop and phone. Raises `NoPage` for one that is missing."""
+    refuse_missing(wanted, site)
     folder.mkdir(parents=True, exist_ok=True)
     made = []
     with served(site) as base, browser() as program:
@@ -288,7 +305,7 @@ def main(arguments: list[str]) -> int:
     """Command line; returns the exit code."""
     try:
         return work(arguments)
-    except (MissingDependency, NoBrowser) as error:
+    except (MissingDependency, NoBrowser, NoPage) as error:
         print(error)
         return 2
 
@@ -304,9 +321,14 @@ def work(arguments: list[str]) -> int:
         print(f"{len(visits)} visits, {len(bad)} with findings")
         return int(bool(bad))
     if arguments[:1] == ["shots"] and len(arguments) > 1:
-        top = "--top" in arguments
-        rest = [a for a in arguments[2:] if a != "--top"]
-        for path in shots(Path(arguments[1]), rest or ["book/intro.html"], full=not top):
+        folder, top = arguments[1], "--top" in arguments
+        if folder.startswith("-"):
+            print(
+                f"shots: the folder comes first, and {folder!r} is not one; shots FOLDER [PAGE...]"
+            )
+            return 2
+        wanted = [a for a in arguments[2:] if a != "--top"] or ["book/intro.html"]
+        for path in shots(Path(folder), wanted, SITE, full=not top):
             print(path)
         return 0
     print(__doc__)

@@ -53,8 +53,8 @@ class PublishedRun:
 
 PUBLISHED = (
     PublishedRun("GPT-3 175B", "V100", 10_000 * 14.8 * 24, 330, 1.10, 429, 1287, 552.1, "patterson2021",
-                 "330 W measured, with host, memory and network; days computed from FLOP and a reported "
-                 "speed; the grid is the average of the United States"),
+                 "330 W measured, with host, memory and network; days from FLOP and a reported speed; "
+                 "the grid is the average of the United States"),
     PublishedRun("BLOOM 176B", "A100", 1_082_990, 400, None, 57, 433, 24.7, "luccioni2023",
                  "accelerators alone; idle nodes and manufacturing bring it to 50.5 t"),
     PublishedRun("Llama 2 70B", "A100", 1_720_320, 400, None, None, None, 291.42, "touvron2023llama2",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -119,11 +120,12 @@ class Report:
         )
         return "\n".join(rows)
 
-    def listing(self, width: int | None = None) -> str:
+    def listing(self, width: int | None = None, wrap: bool = False) -> str:
         """The source with the counters of each line beside it.
 
         Columns: warp operations, sectors a load and a store request, wavefronts of shared memory over the
-        least, divergent branches. With a `width` only lines that did something, cut to so many characters.
+        least, divergent branches. With a `width` only lines that did something, cut to so many characters, or
+        broken over several rows with `wrap`.
         """
         rows = [f"{'warp ops':>10} {'ld s/r':>6} {'st s/r':>6} {'banks':>6} {'diverge':>8}"]
         for c, text in zip(self.lines[1:], self.source):
@@ -136,7 +138,12 @@ class Report:
             ]  # fmt: skip
             widths = (10, 6, 6, 6, 8)
             text = text if width is None else text.strip()
-            row = " ".join(v.rjust(w) for v, w in zip(cells, widths)) + "  " + text
+            row = " ".join(v.rjust(w) for v, w in zip(cells, widths)) + "  "
+            if width is not None and wrap:
+                blank = " " * (len(row) + 2)
+                rows += textwrap.wrap(text, width, initial_indent=row, subsequent_indent=blank)
+                continue
+            row += text
             rows.append(row if width is None or len(row) <= width else row[: width - 1] + "\u2026")
         return "\n".join(row.rstrip() for row in rows)
 

@@ -56,18 +56,22 @@ def _fold(rows: Array, most: int) -> list[int | None]:
 def _cell(ax: Axes, left: float, row: float, width: float, colour: Any, label: str = "") -> None:
     ax.add_patch(Rectangle((left, row), width, 0.8, facecolor=colour, linewidth=0))
     if label:
-        ink = ink_on(colour)
+        ink, size = ink_on(colour), 11 if label.isdigit() else 8
         ax.text(left + width / 2, row + 0.4, label, color=ink, ha="center", va="center",
-                fontsize=8, clip_on=True)  # fmt: skip
+                fontsize=size, clip_on=True)  # fmt: skip
 
 
 def _left_out(ax: Axes, row: int, middle: float, text: str) -> None:
     ax.text(middle, row + 0.4, f"{GAP}  {text}", ha="center", va="center", color=INK, fontsize=11)
 
 
-def _room(ax: Axes, cells: float) -> float:
-    """Inches that one of `cells` has across the axes."""
-    return ax.get_window_extent().width / ax.figure.dpi / cells
+def _legible(owners: dict[int, str], ax: Axes, cells: float) -> dict[int, str]:
+    """The labels that can be read with `cells` across the axes: of all lanes, of every fourth, or none."""
+    inches = ax.get_window_extent().width / ax.figure.dpi / cells
+    if inches <= 0.14:
+        return {}
+    step = 1 if inches > 0.3 else 4
+    return {p: who for p, who in owners.items() if not who.isdigit() or int(who) % step == 0}
 
 
 def sectors(
@@ -78,7 +82,8 @@ def sectors(
 
     `request` is a `gpu.Request` of a watched launch, or the index of each lane's element of `size` bytes
     (-1 for a lane at rest), `base` the byte where the array starts. Bytes that a lane wants carry its
-    number; bytes of the same sectors that nobody wants move as well. At most `rows` rows are drawn.
+    number (every fourth, where they are narrow); bytes of the same sectors that nobody wants move as well.
+    At most `rows` rows are drawn.
     """
     lanes, address, size = _lanes(request, size, base, "sectors")
     moved = np.unique(address // SECTOR)  # an element never straddles two: all are aligned
@@ -87,8 +92,8 @@ def sectors(
         height = 0.27 * len(shown) + 0.55 + 0.35 * legend + 0.3 * title
         _, ax = plt.subplots(figsize=(WIDTH, height))
     ax.set(xlim=(0, SEGMENT), ylim=(len(shown), -0.15))
-    legible = _room(ax, SEGMENT / size) > 0.14
     owners = _owners(lanes, address)
+    labels = _legible(owners, ax, SEGMENT / size)
     for row, segment in enumerate(shown):
         if segment is None:
             left_out = len(np.unique(moved * SECTOR // SEGMENT)) - len(shown) + 1
@@ -102,7 +107,7 @@ def sectors(
             idle = 0  # bytes of the run that nobody wants, up to here
             for place in range(s, s + SECTOR, size):
                 if place in owners:
-                    who = owners[place] if legible else ""
+                    who = labels.get(place, "")
                     _cell(ax, place - start + 0.3, row, size - 0.6, BLUE, who)
                 idle = 0 if place in owners else idle + size
                 if idle and (place + size == s + SECTOR or place + size in owners):
@@ -158,7 +163,8 @@ def banks(
     """What one request of a warp takes from shared memory: 32 words a row, one for each bank.
 
     `request` is as for `sectors`, a load unless it says otherwise. Words carry the number of the lane that
-    wants them; the colour is the pass, or wavefront, in which they come: a bank gives one word a pass.
+    wants them, if there is room; the colour, from dark to light, is the pass, or wavefront, in which they
+    come: a bank gives one word a pass.
     """
     lanes, address, size = _lanes(request, size, 0, "banks")
     stored = isinstance(request, Request) and request.store
@@ -167,9 +173,9 @@ def banks(
     if ax is None:
         _, ax = plt.subplots(figsize=(WIDTH, 0.9 + max(0.14, 0.3 - 0.01 * len(shown)) * len(shown)))
     ax.set(xlim=(0, BANKS), ylim=(len(shown), -0.2))
-    legible = _room(ax, BANKS) > 0.14
     owners = _owners(np.repeat(lanes, max(1, size // WORD)),
                      (address[:, None] // WORD + np.arange(max(1, size // WORD))).ravel())  # fmt: skip
+    labels = _legible(owners, ax, BANKS)
     for row, line in enumerate(shown):
         if line is None:
             _left_out(ax, row, BANKS / 2, "more")
@@ -177,9 +183,11 @@ def banks(
         for word in range(line * BANKS, (line + 1) * BANKS):
             colour: Any = FAINT
             if word in turn:
-                colour = SEQUENTIAL(turn[word] / max(passes - 1, 1) if passes > 1 else 0.45)[:3]
-            label = owners.get(word, "") if legible else ""
-            _cell(ax, word % BANKS + 0.06, row, 0.88, colour, label)
+                # both ends of the map would be lost on a dark or on a light page
+                colour = SEQUENTIAL(
+                    0.25 + 0.65 * turn[word] / (passes - 1) if passes > 1 else 0.45
+                )[:3]
+            _cell(ax, word % BANKS + 0.06, row, 0.88, colour, labels.get(word, ""))
     ax.set_xticks(np.arange(0, BANKS, 8) + 0.5, [str(b) for b in range(0, BANKS, 8)], fontsize=11)
     _dress(ax)
     ax.set_xlabel("bank", fontsize=12)

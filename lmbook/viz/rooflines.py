@@ -25,12 +25,12 @@ def roofline(
 ) -> Axes:
     """A roof for each machine; each work as a mark on the roof of the first one, which it cannot pass.
 
-    `reached` maps a work's name to FLOP/s that were reached, drawn as an open mark below. Intensities run
-    from `low` to `high` FLOP a byte.
+    `reached` maps a work's name to FLOP/s that were reached, drawn as an open mark below, and named so in
+    the legend. Intensities run from `low` to `high` FLOP a byte.
     """
     if not machines:
         raise ValueError("roofline: no machines; give at least one")
-    ax = axes(ax, figsize(1, 0.6))
+    ax = axes(ax, figsize(1, 0.75))
     x = np.geomspace(low, high, 400)
     for i, m in enumerate(machines):
         y = [attainable(v, m.peak, m.bandwidth) for v in x]
@@ -46,5 +46,7 @@ def roofline(
     ax.set(xscale="log", yscale="log", xlabel="FLOP a byte", ylabel="FLOP/s, at most")
     ax.set_xlim(low, high)
     ax.minorticks_off()
-    ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=12)
+    if reached:
+        ax.plot([], [], "o", color=INK, markersize=8, markerfacecolor="none", label="open: reached")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, fontsize=12)
     return ax

@@ -54,7 +54,7 @@ FAULTS = {
     "unset element": ("float v[2];\nv[0] = 1.0f;\nout[0] = v[1];", gpu.UninitialisedRead, 4, (0, 0, 0),
                       (0, 0, 0), "element 1"),
     "divergent barrier": ("if (threadIdx.x < 32)\n  __syncthreads();", gpu.DivergentBarrier, 3,
-                          (0, 0, 0), (32, 0, 0), "reached by 32 of the block's 64"),
+                          (0, 0, 0), (32, 0, 0), "32 of the block's 64 threads, which wait for"),
     "barrier in one block": ("if (blockIdx.x == 1 && threadIdx.x != 7)\n  __syncthreads();",
                              gpu.DivergentBarrier, 3, (1, 0, 0), (7, 0, 0), "63 of the block's 64"),
     "barrier in an uneven loop": ("for (int j = 0; j < threadIdx.x; ++j)\n  __syncthreads();",

@@ -37,7 +37,11 @@ def test_works_lie_on_the_first_roof() -> None:
     assert lines["a"].get_ydata().max() == 1e12 and lines["b"].get_ydata().max() == 1e10
     assert (lines["slow"].get_xdata()[0], lines["slow"].get_ydata()[0]) == (1.0, 1e11)
     assert lines["fast"].get_ydata()[0] == 1e12
-    assert 2e10 in [line.get_ydata()[0] for line in ax.lines]
+    assert 2e10 in [line.get_ydata()[0] for line in ax.lines if len(line.get_ydata())]
+    assert ax.get_legend().get_texts()[-1].get_text() == "open: reached"
+    assert "open: reached" not in {
+        t.get_text() for t in viz.roofline(machines).get_legend().get_texts()
+    }
     assert ax.get_xscale() == ax.get_yscale() == "log"
     plt.close("all")
 

@@ -59,7 +59,9 @@ def test_bytes_stand_in_their_row_with_their_lane():
     assert cells(ax, viz.ORANGE) == [(0, 0, 4), (4, 1, 28)]
     assert cells(ax, viz.BLUE)[0] == (4, 0, 4) and cells(ax, viz.BLUE)[-1] == (0, 1, 4)
     assert len(cells(ax, viz.FAINT)) == 3
-    assert [t for t in drawn(ax) if t] == [str(i) for i in LANES]
+    assert [t for t in drawn(ax) if t] == [str(i) for i in LANES[::4]]  # narrow: every fourth lane
+    assert [t for t in drawn(viz.sectors(LANES, 16)) if t] == [str(i) for i in LANES]
+    assert not any(drawn(viz.sectors(LANES, 1)))
     assert [t.get_text() for t in ax.get_yticklabels()] == ["byte 0", "byte 128"]
     assert "×32" in drawn(viz.sectors(np.full(32, 5)))  # all lanes want one number
     assert (
@@ -83,7 +85,7 @@ def test_banks_show_a_conflict_in_one_column():
     assert ax.get_title() == "32 wavefronts" and where(ax) == {(0, k) for k in range(32)}
     ax = viz.banks(LANES * 33)
     assert ax.get_title() == "1 wavefront" and where(ax) == {(k, k) for k in range(32)}
-    assert [t for t in drawn(ax) if t] == [str(i) for i in LANES]
+    assert [t for t in drawn(ax) if t] == [str(i) for i in LANES[::4]]
     assert viz.banks(LANES, 16).get_title() == "4 wavefronts"  # the least for 512 bytes
     assert viz.banks(np.zeros(32, int)).get_title() == "1 wavefront"  # a broadcast
     assert viz.banks(LANES // 2, 2).get_title() == "1 wavefront"  # halves of a word share it
@@ -194,3 +196,12 @@ def test_a_short_listing_has_the_lines_that_did_something():
     rows = report.listing(80).split("\n")
     assert len(rows) == 1 + 6 and max(map(len, rows)) == 80
     assert any("__syncthreads();" in row for row in rows) and rows[2].endswith("\u2026")
+    wrapped = report.listing(100, wrap=True).split("\n")
+    assert max(map(len, wrapped)) <= 100 and not any("\u2026" in r for r in wrapped)
+    said, counts = (
+        " ".join(r[42:].strip() for r in wrapped[1:]),
+        [r[:40].split() for r in wrapped[1:]],
+    )
+    did = [t.strip() for c, t in zip(report.lines[1:], report.source) if c.operations]
+    assert said == " ".join(did)  # every line whole, in order
+    assert sum(bool(c) for c in counts) == 6 < len(counts)

@@ -10,7 +10,7 @@ extern "C" __global__ void copy2_offset(const float* x, float* y, int n, int off
   if (i < n - offset) y[i] = x[i + offset];
 }
 
-// 3. Every stride-th element: each lane drags in a sector of its own, and most of its bytes are wasted.
+// 3. Every stride-th element: sectors come in for a few of their bytes; from stride 8 on each lane has its own.
 extern "C" __global__ void copy3_strided(const float* x, float* y, int n, int stride) {
   int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i < (n + stride - 1) / stride) y[i * stride] = x[i * stride];

@@ -112,7 +112,7 @@ class Machine:
                 self.fault(
                     DivergentBarrier, line,
                     f"__syncthreads() is reached by {int(here_lanes[b].sum())} of the block's "
-                    f"{int(live[b].sum())} threads, and others wait for ever",
+                    f"{int(live[b].sum())} threads, which wait for the others for ever",
                     missing,
                 )  # fmt: skip
             whole = bool(some.all())

@@ -77,6 +77,13 @@ def streamed(ns, rng, m, k, n):  # type: ignore[no-untyped-def]
 
 @grid.test("one cell", "Nothing to be in step with: what is left in the cell from the row before?")
 def one_cell(ns, rng):  # type: ignore[no-untyped-def]
+    a, w = rng.integers(1, 10, (4, 1)), rng.integers(1, 10, (1, 1))
+    product, _ = ns.systolic(a, w)
+    expect_that(
+        not np.array_equal(product, np.cumsum(a @ w, axis=0)),
+        "each row holds the sums of the rows before it as well: what falls out at the bottom comes back "
+        "at the top",
+    )
     streamed(ns, rng, 4, 1, 1)
 
 
@@ -118,6 +125,7 @@ def where(ns, rng):  # type: ignore[no-untyped-def]
 )
 def reached(ns, rng):  # type: ignore[no-untyped-def]
     slips = {1.0: "one FLOP a byte is far left of the ridge", 0.02: "a number has two bytes",
+             0.005: "each weight takes part in a multiplication and an addition, two FLOP",
              100: "that is the ridge over the intensity"}  # fmt: skip
     judge(ns.share, 0.01, "share", slips)
 

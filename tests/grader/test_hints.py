@@ -1,0 +1,34 @@
+"""A wrong answer is told what is wrong with it, in words that fit it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lmbook.grader import find, run, show
+
+WRONG = Path(__file__).parent / "wrong"
+
+TOLD = [
+    ("1.3.2-b", "sums_come_back", "what falls out at the bottom comes back"),
+    ("1.3.2-c", "one_flop_a_weight", "share is not right: each weight takes part in"),
+    ("3.4.1-b", "no_padding", "shared memory is read in 32.0 times the least passes"),
+    ("3.4.1-b", "without_shared_memory", "32.0 a store; 4 are enough"),
+    ("3.4.1-c", "four_bytes", "doubles is not right: a double has 8 bytes"),
+    ("3.4.1-c", "three_warps", "divergent is not right: all lanes of one of yours agree"),
+    ("3.4.1-d", "pixel_by_pixel", "right, but no shared memory is used"),
+    ("3.4.1-d", "three_in_a_bank", "shared memory is written in 3.0 times the least passes"),
+]
+
+
+@pytest.mark.parametrize(("exercise", "answer", "says"), TOLD)
+def test_the_hint_fits_the_slip(exercise: str, answer: str, says: str) -> None:
+    path = WRONG / exercise.partition("-")[0] / exercise / f"{answer}.py"
+    names: dict[str, object] = {"np": np}
+    exec(path.read_text(encoding="utf-8"), names)
+    result = run(find(exercise), names, seed=1)
+    text = " ".join(show.as_text(result).split())
+    assert result.status == "not yet" and "nan" not in text
+    assert says in text

@@ -1,0 +1,4 @@
+ridge = 100
+share = 0.005
+cycles = 56
+tonnes = 129.6

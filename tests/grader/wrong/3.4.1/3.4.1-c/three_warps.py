@@ -1,0 +1,3 @@
+doubles = 9
+passes = 4
+divergent = 3
