@@ -83,7 +83,8 @@ def layer_norm(
     x: Array, weight: Array | None, bias: Array | None, eps: float
 ) -> tuple[Array, Any, Any]:
     """Layer normalisation by rung 5; x is kept for the backward pass."""
-    if weight is None or bias is None or not _rows(x, WIDEST["layer_norm"]):
+    fits = weight is not None and bias is not None and _fits(x, weight, bias)
+    if not fits or x.shape[1] > WIDEST["layer_norm"]:
         return norm.layer_norm.reference(x, weight, bias, eps)
     kept = Normalised(x, eps)
     return _launch("layer_norm", "layer_norm3_staged", x, weight, bias, eps), kept, kept

@@ -101,6 +101,9 @@ OTHER: dict[str, tuple[str, tuple[Any, ...]]] = {
     "softmax, long rows": ("softmax", (normal(2, 1025),)),
     "softmax in float64": ("softmax", (normal(2, 3, dtype="f8"),)),
     "layer norm without weights": ("layer_norm", (normal(5, 33), None, None, 1e-5)),
+    "layer norm with wide weights": (
+        "layer_norm", (normal(5, 33), normal(33, dtype="f8"), normal(33, dtype="f8"), 1e-5)
+    ),
     "gelu in float64": ("gelu_tanh", (normal(4, 5, dtype="f8"),)),
     "nothing": ("gelu_tanh", (normal(0, 5),)),
     "attention that looks ahead": ("attention", (*normal(3, 1, 1, 5, 64), None, False, 0.125)),
