@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from pathlib import Path
 
 import mutants
 import pytest
@@ -50,6 +51,19 @@ def test_nearly_all_are_caught_with_a_line() -> None:
         assert kinds[kind] >= 20, kind
     races = [r for r in real if r["kind"].startswith("barrier")]
     assert {r["caught_by"] for r in races} <= {"DataRace", "UninitialisedRead"}
+
+
+def test_the_book_counts_them_right() -> None:
+    notebook = Path(__file__).resolve().parents[2] / "chapters/03_training/18_gpu_attention.ipynb"
+    kinds = Counter(r["caught_by"] for r in ROWS)
+    wrong, missed = kinds["WrongResult"], kinds["missed"]
+    caught = len(ROWS) - missed
+    for said in (
+        f"plant {len(ROWS)} bugs; {caught} are caught, {caught - wrong} as faults",
+        f"{wrong} by a wrong number",
+        f"the other {missed} are equivalent",
+    ):
+        assert said in notebook.read_text(encoding="utf-8"), said
 
 
 @pytest.mark.slow
