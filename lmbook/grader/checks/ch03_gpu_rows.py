@@ -146,7 +146,7 @@ def of_shuffles(ns, rng):  # type: ignore[no-untyped-def]
         16 * 5 + 5: ": there are fewer totals than lanes",
         16 * 5 + 3: ": a block of 512 has more totals than one of 256",
         9: ": every warp does its own rounds",
-    }.get(got, "")
+    }.get(int(got), "")
     expect_that(got == tree("reduce4_shuffle", 512).total.shuffles, "shuffles is not right" + slip)
 
 
@@ -157,7 +157,7 @@ def of_divergent(ns, rng):  # type: ignore[no-untyped-def]
         11: ": in the first rounds whole warps add or rest",
         10: ": in the first rounds whole warps add or rest",
         5: ": there is one more `if`, after the rounds",
-    }.get(got, "")
+    }.get(int(got), "")
     expect_that(
         got == tree("reduce3_sequential", 1024).total.divergent, "divergent is not right" + slip
     )
@@ -171,7 +171,7 @@ def of_passes(ns, rng):  # type: ignore[no-untyped-def]
     slip = {
         1: ": lanes 0 and 8 want different words of one bank",
         8: ": that is how many banks are used; how many words does each have to give?",
-    }.get(got, "")
+    }.get(int(got), "")
     expect_that(got == np.bincount(words % 32).max(), "passes is not right" + slip)
 
 
