@@ -144,7 +144,7 @@ class EfficientNet(nn.Module):
 
 def _plan(c: EfficientNetConfig) -> list[tuple[int, ...]]:
     """The stages of this size; lite networks keep B0's stem, head and depth of the ends."""
-    plan = []
+    plan: list[tuple[int, ...]] = []
     for i, (expand, kernel, stride, inputs, outputs, blocks) in enumerate(c.stages):
         end = i in (0, len(c.stages) - 1)
         stem = c.lite and i == 0

@@ -239,7 +239,7 @@ def test_sizes_that_do_not_fit_are_named():
     model = models.ViT(models.ViTConfig(16, 8, 1, 1, 8, 8))
     with pytest.raises(ShapeError, match=r"must be \(batch, 3, 16, 16\)"):
         model(lmbook.zeros(1, 3, 24, 24))
-    with pytest.raises(KeyError, match="two entries become 'conv1.weight'"):
+    with pytest.raises(KeyError, match=r"two entries become 'conv1\.weight'"):
         our_resnet.from_transformers(
             {"conv1.weight": 0, "resnet.embedder.embedder.convolution.weight": 0}
         )
