@@ -341,9 +341,7 @@ _VISION = (
         split="65 % train, 10 % validation, 25 % test; kinds and grades equally frequent in each",
         task="is the cell defective (2 classes)",
         loader="data.solar_cells()",
-        baselines=(
-            Baseline("always sound", "accuracy", 68.7, "the more frequent class", " %"),
-        ),
+        baselines=(Baseline("always sound", "accuracy", 68.7, "the more frequent class", " %"),),
         notes="Labels are the opinion of experts, asked in thirds. The published split, also 75 to 25, "
         "differs from ours; on it a CNN reached 88.42 % and an SVM 82.44 % (Deitsch et al. 2019).",
     ),

@@ -138,7 +138,7 @@ def _array(view: _View, numbers: dict[str, bytes]) -> np.ndarray:
         )
     last = view.offset + sum((n - 1) * s for n, s in zip(view.size, view.stride, strict=True))
     if 0 not in view.size and not (
-        0 <= view.offset and min(view.stride, default=0) >= 0 and last < storage.numel
+        view.offset >= 0 and min(view.stride, default=0) >= 0 and last < storage.numel
     ):
         raise DataError(f"an array of {view.size} reaches beyond storage {storage.key}")
     start = np.frombuffer(flat, storage.dtype)[view.offset :]

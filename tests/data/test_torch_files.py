@@ -59,7 +59,7 @@ def test_a_file_that_would_run_a_program_is_refused(zipped, tmp_path, monkeypatc
 def test_damage_is_told(state, zipped):
     content = saved(state, zipped)
     for cut in (0, 10, len(content) // 2, len(content) - 9):
-        with pytest.raises(data.DataError, match="w.pth"):
+        with pytest.raises(data.DataError, match=r"w\.pth"):
             data.read_torch(content[:cut], "w.pth")
     with pytest.raises(data.DataError, match="is no weights file of PyTorch, or is damaged"):
         data.read_torch(b"GIF89a, or anything else")
@@ -68,7 +68,7 @@ def test_damage_is_told(state, zipped):
 def test_other_content_is_told():
     with pytest.raises(data.DataError, match="something else than a dictionary of arrays"):
         data.read_torch(saved({"epoch": 3}))
-    with pytest.raises(data.DataError, match="torch.BFloat16Storage"):
+    with pytest.raises(data.DataError, match=r"torch\.BFloat16Storage"):
         data.read_torch(saved({"a": torch.zeros(2, dtype=torch.bfloat16)}))
     with pytest.raises(data.DataError, match="does not begin as PyTorch's files do"):
         data.read_torch(pickle.dumps(5))
