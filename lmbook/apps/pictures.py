@@ -94,7 +94,11 @@ RECIPES = {
 
 
 def train(
-    recipe: Recipe | str, seed: int = 0, share: float = 1.0, epochs: int | None = None
+    recipe: Recipe | str,
+    seed: int = 0,
+    share: float = 1.0,
+    epochs: int | None = None,
+    progress: bool | None = None,
 ) -> Outcome:
     """Train by a recipe, or the name of one of `RECIPES`, and score the untouched test part.
 
@@ -120,7 +124,7 @@ def train(
     optimizer = optim.AdamW(model.parameters(), recipe.lr, weight_decay=recipe.weight_decay)
     steps = epochs * len(batches)
     schedule = WarmupCosineLR(optimizer, max(2, steps), warmup=steps // 10)
-    trainer = Trainer(model, optimizer, scheduler=schedule)
+    trainer = Trainer(model, optimizer, scheduler=schedule, progress=progress)
     start = time.perf_counter()
     history = trainer.fit(batches, epochs)
     seconds = time.perf_counter() - start

@@ -16,6 +16,7 @@ from lmbook.models.vit import VITS, ViT, ViTConfig
 __all__ = [
     "EFFICIENTNETS", "GPT", "RESNETS", "VGG", "VGGS", "VITS", "AlexNet", "AlexNetConfig",
     "EfficientNet", "EfficientNetConfig", "GPTConfig", "Guess", "ImageClassifier", "KVCache",
-    "LeNet", "LeNet5", "LeNetConfig", "Llama", "LlamaConfig", "ResNet", "ResNetConfig", "Transformer", "TransformerConfig", "VGGConfig",
-    "ViT", "ViTConfig", "generate", "grad_cam", "sample",
+    "LeNet", "LeNet5", "LeNetConfig", "Llama", "LlamaConfig", "ResNet", "ResNetConfig",
+    "Transformer", "TransformerConfig", "VGGConfig", "ViT", "ViTConfig", "generate", "grad_cam",
+    "sample",
 ]  # fmt: skip

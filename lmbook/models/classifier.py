@@ -19,7 +19,7 @@ class Guess(NamedTuple):
 
     name: str
     probability: float
-    index: int
+    label: int
 
 
 class ImageClassifier:

@@ -31,3 +31,16 @@ def test_counts_are_those_of_the_paper():
 def test_sizes_must_divide():
     with pytest.raises(ValueError, match="size 64 must divide 300"):
         data.solar_cells(64)
+
+
+@pytest.mark.slow
+def test_baseline_of_pixels():
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
+
+    train, _, test = data.solar_cells(30)
+    x, t = (p.images.reshape(len(p.images), -1) for p in (train, test))
+    model = make_pipeline(StandardScaler(), SVC(C=3)).fit(x, train.labels)
+    said = data.registry["solar_cells"].baseline("accuracy", "pixels")
+    assert 100 * model.score(t, test.labels) == pytest.approx(said, abs=0.4)

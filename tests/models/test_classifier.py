@@ -88,10 +88,10 @@ def test_photographs_are_named(classifier):
     right = 0
     for name, pixels in data.photographs().items():
         guesses = classifier(pixels)
-        assert len(guesses) == 5 and all(classifier.names[g.index] == g.name for g in guesses)
+        assert len(guesses) == 5 and all(classifier.names[g.label] == g.name for g in guesses)
         p = [g.probability for g in guesses]
         assert p == sorted(p, reverse=True) and 0 < sum(p) < 1
-        right += guesses[0].index in RIGHT[name]
+        right += guesses[0].label in RIGHT[name]
     assert right == data.registry["photographs"].baseline("right first guesses")
     cup = classifier(data.photographs()["coffee"], top=1)
     assert [g.name for g in cup] == ["espresso"] and cup[0].probability > 0.9
@@ -137,7 +137,7 @@ def test_what_is_no_picture_is_told(classifier, tmp_path):
 
 def test_grey_and_transparent_pictures_are_taken(classifier):
     grey = data.photographs()["chelsea"].mean(axis=2).astype(np.uint8)
-    assert classifier(grey)[0].index in RIGHT["chelsea"]
+    assert classifier(grey)[0].label in RIGHT["chelsea"]
     file = io.BytesIO()
     Image.fromarray(data.photographs()["coffee"]).convert("RGBA").save(file, "PNG")
     assert classifier(file.getvalue())[0].name == "espresso"
