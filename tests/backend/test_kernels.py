@@ -91,6 +91,8 @@ def everything() -> Iterator[Callable[[], Any]]:
         yield lambda n=size, k=kernel, s=step: nn.Conv2dSame(5, 5, k, s, groups=5)(
             leaf(2, 5, n, n + 1)
         )
+    for kernel, step in [(1, 1), (3, 2)]:  # a large weight, few positions
+        yield lambda k=kernel, s=step: nn.Conv2d(270, 256, k, s, padding=k // 2)(leaf(2, 270, 4, 5))
     for pool in (nn.MaxPool2d(2), nn.AvgPool2d(3, stride=2), nn.MaxPool2d(3, stride=1, padding=1)):
         yield lambda p=pool: p(leaf(2, 3, 7, 9))
     yield lambda: F.fold(F.unfold(leaf(2, 3, 6, 5), 2), (6, 5), 2)

@@ -10,7 +10,7 @@ from importlib import import_module
 _FAMILIES = (
     "activation",
     "attention",
-    "depthwise",
+    "convolution",
     "dense",
     "loss",
     "norm",
@@ -20,7 +20,7 @@ _FAMILIES = (
     "trees",
 )
 
-_KERNELS = {"depthwise": "conv"}  # it hands to `conv` what is not depthwise
+_KERNELS = {"convolution": "conv"}
 
 
 def register() -> None:

@@ -6,16 +6,15 @@ a strip of the output stays in registers while all taps are added to it:
 
     y[position] = bias + sum over taps k of weight[k] buffer[offset[k] + position].
 
-Convolutions of other kinds go to `conv`.
+`convolution` sends the calls here.
 """
 
 from typing import Any
 
 import numpy as np
 
-from lmbook.backend.fast import conv
 from lmbook.backend.fast.compile import flat, jit
-from lmbook.backend.fast.conv import Packing, _copy, _pack, _phases, _windows, channel_sums
+from lmbook.backend.fast.conv import Packing, _copy, _pack, _phases, _windows
 from lmbook.backend.fast.strip import (
     TAPS,
     VECTORS,
@@ -28,8 +27,6 @@ from lmbook.backend.fast.strip import (
 from lmbook.backend.fast.threads import share
 from lmbook.backend.fast.tile import BYTES
 from lmbook.backend.kernels.conv import Geometry
-
-__all__ = ["channel_sums", "conv2d", "conv2d_input", "conv2d_weight"]
 
 Array = np.ndarray
 Pair = tuple[int, int]
@@ -83,25 +80,12 @@ def _weights(x, xs, how, offsets, g, gs, beside, channels, d, first, last):  # t
                 add_dot_sums(strip, sums, c * taps + k)
 
 
-def _suits(x: Array, weight: tuple[int, ...], geometry: Geometry) -> bool:
-    """Whether every channel is a group of its own, with one filter, and there is something to do."""
-    return (
-        weight[0] == geometry.groups > 1
-        and weight[1] == 1
-        and x.size > 0
-        and min(weight) > 0
-        and x.dtype in (np.float32, np.float64)
-    )
-
-
 def _planes(x: Array) -> tuple[int, int, int, int]:
     return x.shape[0] * x.shape[1], 1, x.shape[2], x.shape[3]
 
 
 def conv2d(x: Array, weight: Array, bias: Array | None, geometry: Geometry) -> Array:
     """Convolution plus bias."""
-    if not _suits(x, weight.shape, geometry):
-        return conv.conv2d(x, weight, bias, geometry)
     taps: Any = weight.shape[2:]
     how, offsets, out = _windows(1, 1, 1, x.shape[2:], taps, geometry._replace(groups=1))  # type: ignore[arg-type]
     y = np.empty((*x.shape[:2], *out), x.dtype)
@@ -128,8 +112,6 @@ def _run(
 
 def conv2d_input(g: Array, weight: Array, size: Pair, geometry: Geometry) -> Array:
     """Gradient of the input: for each phase of the stride, again a convolution, of g."""
-    if not _suits(g, weight.shape, geometry):
-        return conv.conv2d_input(g, weight, size, geometry)
     taps, out = weight.shape[2:], g.shape[2:]
     phases = _phases(1, 1, 1, out, tuple(size), taps, geometry._replace(groups=1))  # type: ignore[arg-type]
     d = np.empty((*g.shape[:2], *size), g.dtype)
@@ -143,8 +125,6 @@ def conv2d_input(g: Array, weight: Array, size: Pair, geometry: Geometry) -> Arr
 def conv2d_weight(g: Array, x: Array, taps: Pair, geometry: Geometry) -> Array:
     """Gradient of the weight."""
     shape = (g.shape[1], x.shape[1] // geometry.groups, *taps)
-    if not _suits(x, shape, geometry) or not g.size:
-        return conv.conv2d_weight(g, x, taps, geometry)
     how, offsets, out = _windows(1, 1, 1, x.shape[2:], tuple(taps), geometry._replace(groups=1))  # type: ignore[arg-type]
     beside = how._replace(  # g, where the outputs of x in this packing would be
         rows=out[0], wide=how.pitch, plane=how.plane, before=(0, 0), step=(1, 1), phases=(1, 1)
