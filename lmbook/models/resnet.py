@@ -130,34 +130,19 @@ class ResNet(nn.Module):
         return self.fc(self.avgpool(self.features(x)).flatten(1))
 
 
-_STEM = "resnet.embedder.embedder."
-_BLOCK = r"resnet\.encoder\.stages\.(\d+)\.layers\.(\d+)\."
+NAMES = (
+    (r"resnet\.embedder\.embedder\.convolution\.(\w+)", r"conv1.\1"),
+    (r"resnet\.embedder\.embedder\.normalization\.(\w+)", r"bn1.\1"),
+    *((rf"resnet\.encoder\.stages\.{i}\.layers\.(.+)", rf"layer{i + 1}.\1") for i in range(4)),
+    (r"(.+)\.shortcut\.convolution\.(\w+)", r"\1.downsample.0.\2"),
+    (r"(.+)\.shortcut\.normalization\.(\w+)", r"\1.downsample.1.\2"),
+    *((rf"(.+)\.layer\.{i}\.convolution\.(\w+)", rf"\1.conv{i + 1}.\2") for i in range(3)),
+    *((rf"(.+)\.layer\.{i}\.normalization\.(\w+)", rf"\1.bn{i + 1}.\2") for i in range(3)),
+    (r"classifier\.1\.(\w+)", r"fc.\1"),
+)
+"""Hugging Face's names, and what they are here."""
 
 
 def from_transformers(state: dict[str, Any]) -> dict[str, Any]:
     """A state of transformers' `ResNetForImageClassification` under the names used here."""
-    parts = rename(
-        state,
-        [
-            (rf"{_STEM}convolution\.(\w+)", r"conv1.\1"),
-            (rf"{_STEM}normalization\.(\w+)", r"bn1.\1"),
-            (rf"{_BLOCK}shortcut\.convolution\.(\w+)", r"\1/layer.\2.downsample.0.\3"),
-            (rf"{_BLOCK}shortcut\.normalization\.(\w+)", r"\1/layer.\2.downsample.1.\3"),
-            (rf"{_BLOCK}layer\.(\d+)\.convolution\.(\w+)", r"\1/layer.\2.conv\3/.\4"),
-            (rf"{_BLOCK}layer\.(\d+)\.normalization\.(\w+)", r"\1/layer.\2.bn\3/.\4"),
-            (r"classifier\.1\.(\w+)", r"fc.\1"),
-        ],
-        "transformers' ResNet",
-    )
-    return {_count_from_one(name): value for name, value in parts.items()}
-
-
-def _count_from_one(name: str) -> str:
-    """'0/layer.1.conv0/.weight' -> 'layer1.1.conv1.weight': stages and layers count from one."""
-    stage, slash, rest = name.partition("/")
-    if not slash:
-        return name
-    head, slash, tail = rest.removeprefix("layer").partition("/")
-    if slash:
-        head = head[:-1] + str(int(head[-1]) + 1)
-    return f"layer{int(stage) + 1}{head}{tail}"
+    return rename(state, NAMES, "transformers' ResNet")

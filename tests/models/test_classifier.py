@@ -16,6 +16,7 @@ from lmbook.backend import ShapeError
 from lmbook.data.cards import Archive
 from lmbook.models.classifier import MEAN, STD
 from lmbook.models.efficientnet import from_lukemelas
+from lmbook.nn.init import shapes_only
 
 REFERENCE = Archive(
     package="efficientnet-lite-pytorch",
@@ -75,7 +76,7 @@ def test_larger_lite_networks_are_the_reference_s(size, reference):
     """Names, shapes, and the gradient's way: TensorFlow's padding at odd sizes."""
     theirs = reference.from_name(f"efficientnet-lite{size}")
     config = models.EFFICIENTNETS[f"efficientnet_lite{size}"]
-    with models.vit.nn.init.shapes_only():
+    with shapes_only():
         ours = models.EfficientNet(config)
     renamed = from_lukemelas(theirs.state_dict(), config)
     assert {n: tuple(v.shape) for n, v in renamed.items()} == {
