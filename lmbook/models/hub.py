@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ class HubError(RuntimeError):
     """A model that cannot be had from the Hub; the message says what to do."""
 
 
-def download(name: str, revision: str | None = None) -> Path:
+def download(name: str, revision: str | None = None, extra: tuple[str, ...] = ()) -> Path:
     """The folder with config.json and the .safetensors files of the model `name`, in the Hub's cache.
 
+    Files named in `extra` come too, where the model has them.
     All files are of one commit, which is printed unless `revision` is a commit itself, and each has the
     hash that the Hub gives for it. What is in the cache is used without a network. `HF_ENDPOINT`
     names a mirror. Raises `HubError`, or `FileNotFoundError` for what can only be a folder.
@@ -36,6 +38,9 @@ def download(name: str, revision: str | None = None) -> Path:
         index = _file(hub, name, "model.safetensors.index.json", commit)
         shards = set(re.findall(r'"([\w.-]+\.safetensors)"', index.read_text(encoding="utf-8")))
         files = [index, *(_file(hub, name, shard, commit) for shard in sorted(shards))]
+    for file in extra:
+        with suppress(FileNotFoundError):
+            files.append(_file(hub, name, file, commit))
     for path in (config, *files):
         _verify(hub, path, name, commit)
     return config.parent
