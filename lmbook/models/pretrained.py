@@ -26,8 +26,8 @@ SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 class Names:
     """How a public checkpoint's names become a model's; all patterns are regular expressions.
 
-    `renames` are replaced one after the other in each name of the file. A name of which then an entry of
-    `ignored` fits the beginning is passed over. `transposed` finds the parameters that the file has the
+    `renames` are replaced one after the other in each name of the file. A name that the model then lacks, and
+    of which an entry of `ignored` fits the beginning, is passed over. `transposed` finds the parameters that the file has the
     other way round, `fresh` those that it may lack and that then start anew, with a warning.
     """
 
@@ -36,11 +36,11 @@ class Names:
     transposed: tuple[str, ...] = ()
     fresh: tuple[str, ...] = ()
 
-    def translate(self, name: str) -> str | None:
-        """Our name for one of the file's, or None if there is none."""
+    def translate(self, name: str) -> str:
+        """Our name for one of the file's."""
         for pattern, replacement in self.renames:
             name = re.sub(pattern, replacement, name)
-        return None if any(re.match(p, name) for p in self.ignored) else name
+        return name
 
 
 class Checkpoint:
@@ -86,6 +86,10 @@ class Checkpoint:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.files)
+
+    def read(self, name: str) -> np.ndarray:
+        """One array, in its own type."""
+        return self.files[name].read(name)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of one array."""
@@ -143,10 +147,9 @@ def fill(model: nn.Module, checkpoint: Checkpoint, names: Names) -> nn.Module:
 
     for stored in checkpoint:
         name = names.translate(stored)
-        if name is None:
-            continue
         if name not in own:
-            fault("unknown", stored if stored == name else f"{stored} (here {name})")
+            if not any(re.match(p, name) for p in names.ignored):
+                fault("unknown", stored if stored == name else f"{stored} (here {name})")
             continue
         if name in place:
             fault("given twice", f"{name} (as {place[name]} and {stored})")
@@ -212,10 +215,16 @@ class PretrainedModule(nn.Module):
         folder = Path(name_or_folder)
         if not folder.is_dir():
             folder = download(str(name_or_folder), revision)
+        checkpoint = Checkpoint(folder)
         config = cls.config_class.from_hub(read_json(folder / "config.json"))
         with shapes_only():
-            model = cls(config)
+            model = cls(cls.adapt(config, checkpoint))
         model.to(dtype)
-        fill(model, Checkpoint(folder), cls.names)
+        fill(model, checkpoint, cls.names)
         model.eval()
         return model
+
+    @classmethod
+    def adapt(cls, config: Any, checkpoint: Checkpoint) -> Any:
+        """The config once more, changed where the file knows better."""
+        return config
