@@ -41,11 +41,16 @@ class KVCache:
         return Tensor(self.keys[layer, :, :, :end]), Tensor(self.values[layer, :, :, :end])
 
 
-def cache_mask(queries: int, keys: int) -> np.ndarray | None:
-    """What `queries` new positions may see of `keys`, themselves the last; None for one or all."""
-    if queries == 1 or queries == keys:
+def cache_mask(queries: int, keys: int, window: int = 0) -> np.ndarray | None:
+    """What `queries` new positions may see of `keys`, themselves the last; None for one or all.
+
+    With a `window` each sees that many positions at most, its own included.
+    """
+    short = not window or keys <= window
+    if short and (queries == 1 or queries == keys):
         return None
-    return np.tril(np.ones((queries, keys), bool), keys - queries)
+    mask = np.tril(np.ones((queries, keys), bool), keys - queries)
+    return mask if short else np.triu(mask, keys - queries - window + 1)
 
 
 class Decoder(Protocol):

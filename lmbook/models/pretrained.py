@@ -27,8 +27,8 @@ class Names:
     """How a public checkpoint's names become a model's; all patterns are regular expressions.
 
     `renames` are replaced one after the other in each name of the file. A name that the model then lacks, and
-    of which an entry of `ignored` fits the beginning, is passed over. `transposed` finds the parameters that the file has the
-    other way round, `fresh` those that it may lack and that then start anew, with a warning.
+    of which an entry of `ignored` fits the beginning, is passed over. `transposed` finds the parameters that
+    the file has the other way round, `fresh` those that it may lack and that then start anew, with a warning.
     """
 
     renames: tuple[tuple[str, str], ...] = ()
@@ -122,6 +122,16 @@ def from_hub(kind: Any, given: dict[str, Any], types: tuple[str, ...], **renames
         if given.get(key) is not None:
             values[field.name] = given[key]
     return kind(**values)
+
+
+def rope_of(given: dict[str, Any]) -> dict[str, Any]:
+    """`rope_theta` and `rope_scaling` of a config.json, where newer ones have `rope_parameters` for both."""
+    both = dict(given.get("rope_parameters") or {})
+    if not both:
+        return {k: given[k] for k in ("rope_theta", "rope_scaling") if given.get(k) is not None}
+    theta = both.pop("rope_theta", 10000.0)
+    plain = both.get("rope_type", "default") == "default"
+    return {"rope_theta": theta} | ({} if plain else {"rope_scaling": both})
 
 
 def refuse(given: dict[str, Any], **allowed: tuple[Any, ...]) -> None:

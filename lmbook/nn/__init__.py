@@ -19,7 +19,6 @@ from lmbook.nn.conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
 from lmbook.nn.embedding import (
     Embedding,
     LearnedPositionalEmbedding,
-    RotaryEmbedding,
     SinusoidalPositionalEncoding,
 )
 from lmbook.nn.init import shapes_only
@@ -47,6 +46,7 @@ from lmbook.nn.pool import (
     Upsample,
 )
 from lmbook.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from lmbook.nn.rotary import RotaryEmbedding
 from lmbook.nn.transformer import (
     TransformerDecoder,
     TransformerDecoderLayer,
