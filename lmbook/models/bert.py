@@ -229,6 +229,8 @@ class BertModel(PretrainedModule):
 class BertHeads(nn.Module):
     """What pre-training asks: the hidden tokens (MLM), and whether B follows A (NSP)."""
 
+    seq_relationship: Any
+
     def __init__(self, config: BertConfig, next_sentence: bool) -> None:
         super().__init__()
         self.predictions = BertPredictions(config)

@@ -228,7 +228,7 @@ class PretrainedModule(nn.Module):
         checkpoint = Checkpoint(folder)
         config = cls.config_class.from_hub(read_json(folder / "config.json"))
         with shapes_only():
-            model = cls(cls.adapt(config, checkpoint))
+            model = cls(cls.adapt(config, checkpoint))  # type: ignore[call-arg]
         model.to(dtype)
         fill(model, checkpoint, cls.names)
         model.eval()
