@@ -15,6 +15,7 @@ TYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2",
     "I8": "i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1", "BOOL": "?",
 }  # fmt: skip
+_BLOCK = 1 << 20  # entries converted at once
 _MOST = 100_000_000  # bytes of a header, as the format allows
 _PICKLES = {b"PK": "a zip of pickles", b"\x80": "a pickle"}
 
@@ -64,8 +65,9 @@ class TensorFile:
             for mark, kind in _PICKLES.items():
                 if first.startswith(mark) and int.from_bytes(first, "little") > size - 8:
                     raise CheckpointError(
-                        f"checkpoint {self.path} is {kind}, which runs code as it is read, and so is not "
-                        "opened; take the model's .safetensors file, or write one with safetensors.torch"
+                        f"checkpoint {self.path} is damaged or not in safetensors format: it is {kind}, "
+                        "which runs code as it is read, and so is not opened; take the model's .safetensors "
+                        "file, or write one with safetensors.torch"
                     )
             length = int.from_bytes(first, "little")
             if len(first) < 8 or not 2 <= length <= min(size - 8, _MOST):
@@ -127,8 +129,12 @@ class TensorFile:
             array = self._map[first:last].view(stored).reshape(shape)
             if array.flags.aligned:
                 return array
-        count = (last - first) // stored.itemsize
-        array = np.fromfile(self.path, stored, count, offset=first).reshape(shape)
-        if kind == "BF16":  # the upper half of a float32
-            array = (array.astype(np.uint32) << 16).view(np.float32)
-        return array.astype(wanted, copy=False)
+        out = np.empty(math.prod(shape), wanted)
+        with self.path.open("rb") as file:
+            file.seek(first)
+            for start in range(0, out.size, _BLOCK):
+                part = np.fromfile(file, stored, min(_BLOCK, out.size - start))
+                if kind == "BF16":  # the upper half of a float32
+                    part = (part.astype(np.uint32) << 16).view(np.float32)
+                out[start : start + len(part)] = part
+        return out.reshape(shape)

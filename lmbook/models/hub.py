@@ -48,7 +48,7 @@ def download(name: str, revision: str | None = None, extra: tuple[str, ...] = ()
 
 def _file(hub: Any, name: str, file: str, revision: str | None) -> Path:
     """The path of one file; `FileNotFoundError` if the model has no such file."""
-    errors = hub.errors
+    errors = require("huggingface_hub.errors", "hub", f"downloading {name}")
     where = f"{name}, {file}" + (f", revision {revision}" if revision else "")
     try:
         endpoint = os.environ.get("HF_ENDPOINT")
@@ -79,8 +79,7 @@ def _file(hub: Any, name: str, file: str, revision: str | None) -> Path:
 
 def _verify(hub: Any, path: Path, name: str, commit: str) -> None:
     """Compare a file with its hash on the Hub: SHA-256 of large files, git's SHA-1 of small ones."""
-    blob = path.resolve()
-    want = blob.name  # the cache calls its files so
+    want = path.readlink().name if path.is_symlink() else ""  # the cache calls its files so
     if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", want):  # but not on every system
         endpoint = os.environ.get("HF_ENDPOINT")
         url = hub.hf_hub_url(name, path.name, revision=commit, endpoint=endpoint)
@@ -92,6 +91,6 @@ def _verify(hub: Any, path: Path, name: str, commit: str) -> None:
         got = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
     if got != want:
         raise HubError(
-            f"{name}, {path.name}: its hash is {got}, the Hub's {want}: it is damaged; delete {blob} "
+            f"{name}, {path.name}: its hash is {got}, the Hub's {want}: it is damaged; delete {path.resolve()} "
             "and try again"
         )
