@@ -91,6 +91,6 @@ def _verify(hub: Any, path: Path, name: str, commit: str) -> None:
         got = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
     if got != want:
         raise HubError(
-            f"{name}, {path.name}: its hash is {got}, the Hub's {want}: it is damaged; delete {path.resolve()} "
-            "and try again"
+            f"{name}, {path.name}: its hash is {got}, the Hub's {want}: it is damaged; delete "
+            f"{path.resolve()} and try again"
         )
