@@ -36,6 +36,7 @@ from lmbook.data.minhash import (
     jaccard,
     shingles,
 )
+from lmbook.data.minilm import minilm
 from lmbook.data.mnist import Images, mnist_5k
 from lmbook.data.near_duplicates import near_duplicate_groups
 from lmbook.data.nearest import TranslationMemory, bleu
@@ -74,9 +75,9 @@ __all__ = [
     "WordPieceTokenizer", "bleu", "brightness", "cache_dir", "candidate_pairs",
     "collision_probability", "condition_number", "cutout", "deduplicate", "default_collate",
     "drop_boilerplate", "efficientnet_lite0", "exact_duplicates", "fetch", "imagenet_names",
-    "jaccard", "job_shop", "job_shop_names", "keep_sentences", "language_reference", "mixup",
-    "mnist_5k", "near_duplicate_groups", "nhefs", "nhefs_columns", "normalise", "normalise_text",
-    "one_hot", "open_picture", "pad_sequences", "photographs", "random_crop", "random_flip",
-    "random_rotation", "random_shift", "read_stata", "read_torch", "registry", "rotate", "shingles",
-    "sift", "solar_cells", "statistics_of", "translations", "write_shards",
+    "jaccard", "job_shop", "job_shop_names", "keep_sentences", "language_reference", "minilm",
+    "mixup", "mnist_5k", "near_duplicate_groups", "nhefs", "nhefs_columns", "normalise",
+    "normalise_text", "one_hot", "open_picture", "pad_sequences", "photographs", "random_crop",
+    "random_flip", "random_rotation", "random_shift", "read_stata", "read_torch", "registry",
+    "rotate", "shingles", "sift", "solar_cells", "statistics_of", "translations", "write_shards",
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 Shapes: N batch, T length, V vocabulary, K key heads, D head width.
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,9 +14,13 @@ from lmbook.backend import default_generator
 class KVCache:
     """Keys and values of the positions seen so far, one pair of arrays for each layer."""
 
-    def __init__(self, layers: int, batch: int, heads: int, length: int, width: int) -> None:
-        shape = (layers, batch, heads, length, width)
-        self.keys, self.values = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    def __init__(
+        self, layers: int, batch: int, heads: int, length: int, width: int, value_width: int = 0,
+        dtype: Any = np.float32,
+    ) -> None:  # fmt: skip
+        shape = (layers, batch, heads, length)
+        self.keys = np.zeros((*shape, width), dtype)
+        self.values = np.zeros((*shape, value_width or width), dtype)
         self.length = 0
 
     @property
@@ -37,11 +41,16 @@ class KVCache:
         return Tensor(self.keys[layer, :, :, :end]), Tensor(self.values[layer, :, :, :end])
 
 
-def cache_mask(queries: int, keys: int) -> np.ndarray | None:
-    """What `queries` new positions may see of `keys`, themselves the last; None for one or all."""
-    if queries == 1 or queries == keys:
+def cache_mask(queries: int, keys: int, window: int = 0) -> np.ndarray | None:
+    """What `queries` new positions may see of `keys`, themselves the last; None for one or all.
+
+    With a `window` each sees that many positions at most, its own included.
+    """
+    short = not window or keys <= window
+    if short and (queries == 1 or queries == keys):
         return None
-    return np.tril(np.ones((queries, keys), bool), keys - queries)
+    mask = np.tril(np.ones((queries, keys), bool), keys - queries)
+    return mask if short else np.triu(mask, keys - queries - window + 1)
 
 
 class Decoder(Protocol):
@@ -50,7 +59,7 @@ class Decoder(Protocol):
     training: bool
 
     def __call__(self, index: Tensor, cache: KVCache | None = None) -> Tensor: ...
-    def new_cache(self, batch: int) -> KVCache: ...
+    def new_cache(self, batch: int, length: int | None = None) -> KVCache: ...
     def train(self, mode: bool = True) -> object: ...
     def eval(self) -> object: ...
 
@@ -73,13 +82,14 @@ def generate(
     index = np.asarray(index)
     was_training = model.training
     model.eval()
-    cache = model.new_cache(len(index))
-    longest = cache.capacity
+    total = index.shape[1] + max_new_tokens
+    cache = model.new_cache(len(index), total)
+    longest = cache.capacity  # of the model, unless all of it is shorter
     fresh = index[:, -longest:]
     with no_grad():
         for _ in range(max_new_tokens):
             if use_cache and cache.length + fresh.shape[1] > longest:
-                cache = model.new_cache(len(index))
+                cache = model.new_cache(len(index), total)
                 fresh = index[:, -(longest // 2) :]
             logits = model(Tensor(fresh), cache if use_cache else None).data[:, -1]
             token = sample(logits, temperature, top_k, generator)

@@ -22,9 +22,9 @@ from lmbook.nn.conv import Conv1d, Conv2d, Conv2dSame, ConvTranspose1d, ConvTran
 from lmbook.nn.embedding import (
     Embedding,
     LearnedPositionalEmbedding,
-    RotaryEmbedding,
     SinusoidalPositionalEncoding,
 )
+from lmbook.nn.init import shapes_only
 from lmbook.nn.linear import Identity, Linear
 from lmbook.nn.loss import (
     BCELoss,
@@ -56,6 +56,7 @@ from lmbook.nn.pool import (
     Upsample,
 )
 from lmbook.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from lmbook.nn.rotary import RotaryEmbedding
 from lmbook.nn.transformer import (
     TransformerDecoder,
     TransformerDecoderLayer,
@@ -135,4 +136,5 @@ __all__ = [
     "clip_grad_norm_",
     "clip_grad_value_",
     "init",
+    "shapes_only",
 ]
