@@ -1,17 +1,18 @@
 """ResNet: layers that add to what they are given, so that 152 of them train.
 
-Names of parameters: torchvision's, so that its checkpoints load; `from_transformers` renames those
-of Hugging Face. Bottlenecks halve the image in their 3 x 3 convolution, as torchvision's do ("v1.5";
-the paper's halve it in the 1 x 1 before). Shapes: N batch; images (N, 3, 224, 224).
-Source: He et al. 2016.
+Names of parameters: torchvision's, so that its checkpoints load; `ResNet.from_pretrained` reads those
+of Hugging Face's library, and of timm, whose names are torchvision's. Bottlenecks halve the image in
+their 3 x 3 convolution, as torchvision's do ("v1.5"; the paper's halve it in the 1 x 1 before).
+Shapes: N batch; images (N, 3, 224, 224). Source: He et al. 2016.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lmbook import nn
 from lmbook.autograd import Tensor
-from lmbook.models.vision import initialise_convolutions, rename
+from lmbook.models.pretrained import Names, PretrainedModule, from_hub, refuse
+from lmbook.models.vision import initialise_convolutions
 
 
 @dataclass
@@ -29,6 +30,26 @@ class ResNetConfig:
     width: int = 64
     small_images: bool = False
     zero_init_residual: bool = False
+
+    @classmethod
+    def from_hub(cls, given: dict[str, Any]) -> "ResNetConfig":
+        """The sizes in a config.json: of transformers, or of timm, which has the network's name."""
+        if "architecture" in given:
+            refuse(given, architecture=tuple(RESNETS))
+            known = RESNETS[given["architecture"]]
+            return replace(known, num_classes=given.get("num_classes", 1000))
+        refuse(
+            given, hidden_act=("relu",), downsample_in_first_stage=(False,),
+            downsample_in_bottleneck=(False,), layer_type=("basic", "bottleneck"),
+        )  # fmt: skip
+        config = from_hub(cls, given, ("resnet",), in_channels="num_channels")
+        wide = given.get("layer_type", "bottleneck") == "bottleneck"
+        depths = tuple(given.get("depths", (3, 4, 6, 3)))
+        width = given.get("embedding_size", 64)
+        outputs = [width * (4 if wide else 1) << i for i in range(len(depths))]
+        refuse({"hidden_sizes": given.get("hidden_sizes", outputs)}, hidden_sizes=(outputs,))
+        classes = len(given.get("id2label") or (0, 1))
+        return replace(config, layers=depths, bottleneck=wide, width=width, num_classes=classes)
 
 
 RESNETS = {
@@ -93,8 +114,24 @@ def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Module | None:
     return nn.Sequential(_conv(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
 
 
-class ResNet(nn.Module):
+NAMES = (
+    (r"resnet\.embedder\.embedder\.convolution\.(\w+)", r"conv1.\1"),
+    (r"resnet\.embedder\.embedder\.normalization\.(\w+)", r"bn1.\1"),
+    *((rf"resnet\.encoder\.stages\.{i}\.layers\.(.+)", rf"layer{i + 1}.\1") for i in range(4)),
+    (r"(.+)\.shortcut\.convolution\.(\w+)", r"\1.downsample.0.\2"),
+    (r"(.+)\.shortcut\.normalization\.(\w+)", r"\1.downsample.1.\2"),
+    *((rf"(.+)\.layer\.{i}\.convolution\.(\w+)", rf"\1.conv{i + 1}.\2") for i in range(3)),
+    *((rf"(.+)\.layer\.{i}\.normalization\.(\w+)", rf"\1.bn{i + 1}.\2") for i in range(3)),
+    (r"classifier\.1\.(\w+)", r"fc.\1"),
+)
+"""Hugging Face's names, and what they are here."""
+
+
+class ResNet(PretrainedModule):
     """Images (N, 3, H, W) in, logits (N, classes) out."""
+
+    config_class = ResNetConfig
+    names = Names(NAMES)
 
     def __init__(self, config: ResNetConfig) -> None:
         super().__init__()
@@ -128,21 +165,3 @@ class ResNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, classes)."""
         return self.fc(self.avgpool(self.features(x)).flatten(1))
-
-
-NAMES = (
-    (r"resnet\.embedder\.embedder\.convolution\.(\w+)", r"conv1.\1"),
-    (r"resnet\.embedder\.embedder\.normalization\.(\w+)", r"bn1.\1"),
-    *((rf"resnet\.encoder\.stages\.{i}\.layers\.(.+)", rf"layer{i + 1}.\1") for i in range(4)),
-    (r"(.+)\.shortcut\.convolution\.(\w+)", r"\1.downsample.0.\2"),
-    (r"(.+)\.shortcut\.normalization\.(\w+)", r"\1.downsample.1.\2"),
-    *((rf"(.+)\.layer\.{i}\.convolution\.(\w+)", rf"\1.conv{i + 1}.\2") for i in range(3)),
-    *((rf"(.+)\.layer\.{i}\.normalization\.(\w+)", rf"\1.bn{i + 1}.\2") for i in range(3)),
-    (r"classifier\.1\.(\w+)", r"fc.\1"),
-)
-"""Hugging Face's names, and what they are here."""
-
-
-def from_transformers(state: dict[str, Any]) -> dict[str, Any]:
-    """A state of transformers' `ResNetForImageClassification` under the names used here."""
-    return rename(state, NAMES, "transformers' ResNet")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -16,8 +17,7 @@ from torchvision.models import AlexNet, efficientnet, resnet, vgg, vision_transf
 import lmbook
 from lmbook import functional as F
 from lmbook import models, nn
-from lmbook.backend import ShapeError
-from lmbook.models import resnet as our_resnet
+from lmbook.backend import CheckpointError, ShapeError
 from lmbook.models import vit as our_vit
 from lmbook.training.checkpoint import load_tensors
 
@@ -174,9 +174,8 @@ def test_transformers_resnet(kind, tmp_path):
     )  # fmt: skip
     theirs = stir(transformers.ResNetForImageClassification(config)).eval()
     theirs.save_pretrained(tmp_path)
-    state, _ = load_tensors(tmp_path / "model.safetensors")
-    ours = models.ResNet(models.ResNetConfig((1, 2), kind == "bottleneck", CLASSES, width=8))
-    ours.load_state_dict(our_resnet.from_transformers(state))
+    ours = models.ResNet.from_pretrained(tmp_path)
+    assert ours.config == models.ResNetConfig((1, 2), kind == "bottleneck", CLASSES, width=8)
     same_logits(ours, theirs, 40)
 
 
@@ -239,7 +238,76 @@ def test_sizes_that_do_not_fit_are_named():
     model = models.ViT(models.ViTConfig(16, 8, 1, 1, 8, 8))
     with pytest.raises(ShapeError, match=r"must be \(batch, 3, 16, 16\)"):
         model(lmbook.zeros(1, 3, 24, 24))
-    with pytest.raises(KeyError, match=r"two entries become 'conv1\.weight'"):
-        our_resnet.from_transformers(
-            {"conv1.weight": 0, "resnet.embedder.embedder.convolution.weight": 0}
-        )
+    with pytest.raises(KeyError, match=r"two entries become 'class_token'"):
+        our_vit.from_transformers({"class_token": 0, "vit.embeddings.cls_token": 0})
+
+
+def timm_folder(folder: Any, monkeypatch: Any, **config: Any) -> dict[str, torch.Tensor]:
+    """A checkpoint as timm has them on the Hub, of a small network."""
+    small = models.ResNetConfig((1, 2, 1, 1), num_classes=CLASSES, width=64)
+    monkeypatch.setitem(models.RESNETS, "resnet18", small)
+    state = stir(their_resnet(resnet.BasicBlock)).state_dict()
+    given = {"architecture": "resnet18", "num_classes": CLASSES, **config}
+    (folder / "config.json").write_text(json.dumps(given))
+    save_file(state, folder / "model.safetensors")
+    return state
+
+
+def test_timm_s_folder_has_torchvision_s_names(tmp_path, monkeypatch):
+    state = timm_folder(tmp_path, monkeypatch)
+    ours = models.ResNet.from_pretrained(tmp_path)
+    theirs = their_resnet(resnet.BasicBlock).eval()
+    theirs.load_state_dict(state)
+    x = images(40)
+    want = theirs(torch.tensor(x)).detach().numpy()
+    np.testing.assert_allclose(ours(lmbook.tensor(x)).data, want, atol=1e-4, rtol=1e-4)
+    assert not ours.training
+
+
+def test_a_checkpoint_that_does_not_fit_is_named(tmp_path, monkeypatch):
+    state = timm_folder(tmp_path, monkeypatch)
+    file = tmp_path / "model.safetensors"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-100])
+    with pytest.raises(CheckpointError, match=r"model\.safetensors"):
+        models.ResNet.from_pretrained(tmp_path)
+    wrong = {
+        r"missing: fc\.bias": {k: v for k, v in state.items() if k != "fc.bias"},
+        r"unknown: extra": state | {"extra": torch.zeros(2)},
+        r"of another shape: fc\.bias \(3,\), here \(7,\)": state | {"fc.bias": torch.zeros(3)},
+        r"of another type: bn1\.bias int64, here float32": state
+        | {"bn1.bias": torch.zeros(64, dtype=torch.int64)},
+    }
+    for message, changed in wrong.items():
+        save_file(changed, file)
+        with pytest.raises(CheckpointError, match=message):
+            models.ResNet.from_pretrained(tmp_path)
+    file.unlink()
+    torch.save(state, tmp_path / "pytorch_model.bin")
+    with pytest.raises(FileNotFoundError, match=r"pytorch_model\.bin is a pickle"):
+        models.ResNet.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"architecture": "resnet26d"}, "architecture is 'resnet26d'"),
+        ({"architecture": None, "model_type": "vit"}, "architecture is None"),
+    ],
+)
+def test_other_networks_are_refused(config, message, tmp_path, monkeypatch):
+    timm_folder(tmp_path, monkeypatch, **config)
+    with pytest.raises(CheckpointError, match=message):
+        models.ResNet.from_pretrained(tmp_path)
+
+
+def test_configurations_of_transformers_that_are_not_computed_are_refused():
+    base = transformers.ResNetConfig().to_dict()
+    assert models.ResNetConfig.from_hub(base).layers == (3, 4, 6, 3)
+    for change, message in (
+        ({"downsample_in_bottleneck": True}, "downsample_in_bottleneck is True"),
+        ({"hidden_sizes": [256, 512, 1024, 2000]}, "hidden_sizes is"),
+        ({"model_type": "vit"}, "model_type 'vit'"),
+    ):
+        with pytest.raises(CheckpointError, match=message):
+            models.ResNetConfig.from_hub(base | change)
