@@ -41,7 +41,8 @@ class BertConfig:
             tie_word_embeddings=(True,),
         )  # fmt: skip
         labels = len(given.get("id2label") or (0, 1))
-        return from_hub(cls, {"num_labels": labels, **given}, ("bert",))
+        needed = "vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size"
+        return from_hub(cls, {"num_labels": labels, **given}, ("bert",), needed)
 
 
 def _sized(layers: int, width: int) -> BertConfig:

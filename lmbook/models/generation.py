@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from lmbook.autograd import Tensor, no_grad
-from lmbook.backend import default_generator
+from lmbook.backend import ShapeError, default_generator
 
 
 class KVCache:
@@ -36,6 +36,10 @@ class KVCache:
     def extend(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Append k and v (N, K, T, D) of one layer; return all keys and values so far."""
         end = self.length + k.shape[2]
+        if end > self.capacity:
+            raise ShapeError(
+                f"KVCache: {end} positions, but room for {self.capacity}; ask new_cache for more"
+            )
         self.keys[layer, :, :, self.length : end] = k.data
         self.values[layer, :, :, self.length : end] = v.data
         return Tensor(self.keys[layer, :, :, :end]), Tensor(self.values[layer, :, :, :end])
@@ -79,7 +83,7 @@ def generate(
     second half of what it held.
     """
     generator = generator or default_generator()
-    index = np.asarray(index)
+    index = not_empty("generate", index)
     was_training = model.training
     model.eval()
     total = index.shape[1] + max_new_tokens
@@ -96,6 +100,17 @@ def generate(
             index = np.concatenate([index, token[:, None]], axis=1)
             fresh = token[:, None] if use_cache else index[:, -longest:]
     model.train(was_training)
+    return index
+
+
+def not_empty(name: str, index: np.ndarray) -> np.ndarray:
+    """Token numbers (N, T) with one token or more in each row; else `ShapeError`."""
+    index = np.asarray(index)
+    if index.ndim != 2 or 0 in index.shape:
+        raise ShapeError(
+            f"{name}: the prompt must be token numbers (rows, tokens) with one token at least, got shape "
+            f"{index.shape}"
+        )
     return index
 
 

@@ -41,12 +41,13 @@ class GPTConfig:
     @classmethod
     def from_hub(cls, given: dict[str, Any]) -> "GPTConfig":
         """The sizes in a checkpoint's config.json."""
+        config = from_hub(cls, given, ("gpt2",), "n_embd n_layer n_head", block_size="n_positions")
         refuse(
             given, activation_function=("gelu_new", "gelu_pytorch_tanh"), scale_attn_weights=(True,),
-            tie_word_embeddings=(True,),
-            scale_attn_by_inverse_layer_idx=(False,), n_inner=(None, 4 * given.get("n_embd", 0)),
+            tie_word_embeddings=(True,), scale_attn_by_inverse_layer_idx=(False,),
+            n_inner=(None, 4 * config.n_embd),
         )  # fmt: skip
-        return from_hub(cls, given, ("gpt2",), block_size="n_positions")
+        return config
 
 
 def _gpt3(layers: int, heads: int, width: int) -> GPTConfig:

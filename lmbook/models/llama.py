@@ -54,11 +54,16 @@ class LlamaConfig:
         refuse(given, hidden_act=("silu",), attention_bias=(False,), mlp_bias=(False,))
         kind = given.get("model_type")
         given = {**given, **rope_of(given), "qkv_bias": kind == "qwen2", "qk_norm": kind == "qwen3"}
-        given.setdefault("num_key_value_heads", given.get("num_attention_heads"))
+        if given.get("num_key_value_heads") is None:
+            given["num_key_value_heads"] = given.get("num_attention_heads")
         if kind in ("qwen2", "qwen3") and not given.get("use_sliding_window", False):
             given["sliding_window"] = 0
         types = ("llama", "mistral", "mixtral", "qwen2", "qwen3")
-        return from_hub(cls, given, types, num_experts="num_local_experts")
+        needed = (
+            "vocab_size hidden_size intermediate_size num_hidden_layers num_attention_heads "
+            "max_position_embeddings rms_norm_eps"
+        )
+        return from_hub(cls, given, types, needed, num_experts="num_local_experts")
 
 
 def _llama(width: int, inner: int, layers: int, heads: int, kv_heads: int, **rest: Any) -> Any:

@@ -109,8 +109,14 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def from_hub(kind: Any, given: dict[str, Any], types: tuple[str, ...], **renames: str) -> Any:
-    """A config of the dataclass `kind` from a config.json; `renames` maps its fields to the file's keys."""
+def from_hub(
+    kind: Any, given: dict[str, Any], types: tuple[str, ...], needed: str, **renames: str
+) -> Any:
+    """A config of the dataclass `kind` from a config.json.
+
+    `types` are the `model_type`s that it reads, `needed` the fields that the file must have, and `renames`
+    maps fields to the file's keys. Raises `CheckpointError`.
+    """
     if given.get("model_type") not in types:
         raise CheckpointError(
             f"config.json is of model_type {given.get('model_type')!r}, {kind.__name__} reads "
@@ -118,9 +124,23 @@ def from_hub(kind: Any, given: dict[str, Any], types: tuple[str, ...], **renames
         )
     values = {}
     for field in fields(kind):
-        key = renames.get(field.name, field.name)
-        if given.get(key) is not None:
-            values[field.name] = given[key]
+        value = given.get(renames.get(field.name, field.name))
+        if value is None:
+            continue
+        like = type(field.default)
+        fits = isinstance(value, bool) == (like is bool) and isinstance(
+            value, int | float if like is float else like
+        )
+        if like in (bool, int, float) and not fits:
+            raise CheckpointError(
+                f"config.json: {field.name} is {value!r}, {kind.__name__} needs a value of type "
+                f"{like.__name__}"
+            )
+        values[field.name] = value
+    if lacking := [name for name in needed.split() if name not in values]:
+        raise CheckpointError(
+            f"config.json lacks {', '.join(lacking)}: it is not the whole configuration of a {types[0]}"
+        )
     return kind(**values)
 
 

@@ -17,7 +17,7 @@ from lmbook import nn
 from lmbook.autograd import Tensor, no_grad
 from lmbook.autograd.tensor import raw
 from lmbook.backend import asarray, default_generator
-from lmbook.models.generation import KVCache, sample
+from lmbook.models.generation import KVCache, not_empty, sample
 from lmbook.models.pretrained import Checkpoint, Names, PretrainedModule, from_hub, refuse
 
 
@@ -52,7 +52,8 @@ class T5Config:
         gated = kind == "gated-gelu"
         given = {"tie_word_embeddings": True, **given, "gated": gated}
         given = {"scale_decoder_outputs": given["tie_word_embeddings"], **given}
-        return from_hub(cls, given, ("t5", "mt5"))
+        needed = "vocab_size d_model d_kv d_ff num_layers num_heads"
+        return from_hub(cls, given, ("t5", "mt5"), needed)
 
 
 def _v1(d_model: int, d_ff: int, layers: int, heads: int, d_kv: int = 64) -> T5Config:
@@ -318,13 +319,14 @@ class T5(PretrainedModule):
 
         A row that has met `eos_token_id` goes on with padding. Temperature 0 takes the likeliest token.
         """
+        source = not_empty("T5.generate", source)
         was_training = self.training
         self.eval()
         generator = generator or default_generator()
         out = np.full((len(source), 1), self.config.pad_token_id)
         done = np.zeros(len(source), bool)
         with no_grad():
-            memory, mask = self.encode(Tensor(np.asarray(source)), attention_mask)
+            memory, mask = self.encode(Tensor(source), attention_mask)
             sources = self.decoder.sources(memory)
             cache = self.new_cache(len(out), max_new_tokens) if use_cache else None
             while out.shape[1] <= max_new_tokens and not done.all():

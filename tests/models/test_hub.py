@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_pretrained import CONFIG, gpt_state, write
+from test_pretrained import BERT, CONFIG, bert_state, gpt_state, write
 
 from lmbook import models, tensor
 from lmbook.backend import MissingDependency
@@ -152,6 +152,16 @@ def test_files_in_pieces_come_one_by_one(local: Hub, tmp_path: Path) -> None:
     (folder / "model.safetensors.index.json").write_text(json.dumps(table))
     model = models.GPT.from_pretrained("owner/tiny")
     np.testing.assert_array_equal(model.wte.weight.data, state["wte.weight"])
+
+
+def test_an_encoder_of_sentences_brings_its_vocabulary(local: Hub, tmp_path: Path) -> None:
+    folder = write(tmp_path / "bert", BERT, bert_state(models.BertModel))
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "d", "e", "f"]
+    (folder / "vocab.txt").write_text("\n".join(words) + "\n")
+    local.repositories["owner/bert"] = {"main": folder, COMMIT: folder}
+    encoder = models.SentenceEncoder.from_pretrained("owner/bert")
+    assert encoder.max_length == 8 and encoder.encode(["a b c d e f a b c"]).shape == (1, 8)
+    assert "GET /owner/bert/resolve/" + COMMIT + "/vocab.txt" in local.asked
 
 
 @pytest.mark.parametrize("file", ["config.json", "model.safetensors"])

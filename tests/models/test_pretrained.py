@@ -172,6 +172,9 @@ def test_configurations_that_are_not_computed_are_refused(tmp_path: Path) -> Non
         ({"model_type": "opt"}, "model_type 'opt', GPTConfig reads 'gpt2'"),
         ({"activation_function": "relu"}, "activation_function is 'relu', which this model"),
         ({"tie_word_embeddings": False}, "tie_word_embeddings is False"),
+        ({"n_embd": None, "n_head": None}, "config.json lacks n_embd, n_head: it is not the whole"),
+        ({"n_embd": "8"}, "n_embd is '8', GPTConfig needs a value of type int"),
+        ({"n_layer": True}, "n_layer is True, GPTConfig needs a value of type int"),
     ):
         write(tmp_path, CONFIG | change, gpt_state())
         with pytest.raises(CheckpointError, match=message):
@@ -185,6 +188,22 @@ def test_configurations_that_are_not_computed_are_refused(tmp_path: Path) -> Non
     (tmp_path / "config.json").unlink()
     with pytest.raises(FileNotFoundError, match=r"config\.json: no such file"):
         models.GPT.from_pretrained(tmp_path)
+
+
+def test_what_gpt_2s_files_hold_besides(tmp_path: Path) -> None:
+    """Causal masks, and in some the output layer, which is the embedding; with and without the prefix."""
+    state = gpt_state()
+    write(tmp_path, CONFIG, state)
+    x = tensor([[1, 2, 3]])
+    want = models.GPT.from_pretrained(tmp_path)(x).data
+    more = {
+        "h.0.attn.bias": np.ones((1, 1, 8, 8), "f4"),
+        "h.0.attn.masked_bias": np.array(-1e4, "f4"),
+    }
+    for prefix in ("", "transformer."):
+        named = {prefix + n: a for n, a in (state | more).items()}
+        write(tmp_path, CONFIG, named | {"lm_head.weight": state["wte.weight"]})
+        np.testing.assert_array_equal(models.GPT.from_pretrained(tmp_path)(x).data, want)
 
 
 def test_a_folder_with_pickles_alone(tmp_path: Path) -> None:
