@@ -11,6 +11,7 @@ from typing import Any
 
 from lmbook import nn
 from lmbook.autograd import Tensor
+from lmbook.backend import CheckpointError
 from lmbook.models.pretrained import Names, PretrainedModule, from_hub, refuse
 from lmbook.models.vision import initialise_convolutions
 
@@ -42,14 +43,19 @@ class ResNetConfig:
             given, hidden_act=("relu",), downsample_in_first_stage=(False,),
             downsample_in_bottleneck=(False,), layer_type=("basic", "bottleneck"),
         )  # fmt: skip
-        config = from_hub(cls, given, ("resnet",), in_channels="num_channels")
-        wide = given.get("layer_type", "bottleneck") == "bottleneck"
-        depths = tuple(given.get("depths", (3, 4, 6, 3)))
-        width = given.get("embedding_size", 64)
-        outputs = [width * (4 if wide else 1) << i for i in range(len(depths))]
+        added = {
+            "bottleneck": given.get("layer_type", "bottleneck") == "bottleneck",
+            "num_classes": len(given.get("id2label") or (0, 1)),
+        }
+        keys = {"in_channels": "num_channels", "layers": "depths", "width": "embedding_size"}
+        config = from_hub(cls, {**given, **added}, ("resnet",), "layers width", **keys)
+        depths = config.layers
+        if not isinstance(depths, list) or not all(type(n) is int and n > 0 for n in depths):
+            raise CheckpointError(f"config.json: depths is {depths!r}, no list of whole numbers")
+        widest = config.width * (4 if config.bottleneck else 1)
+        outputs = [widest << i for i in range(len(depths))]
         refuse({"hidden_sizes": given.get("hidden_sizes", outputs)}, hidden_sizes=(outputs,))
-        classes = len(given.get("id2label") or (0, 1))
-        return replace(config, layers=depths, bottleneck=wide, width=width, num_classes=classes)
+        return replace(config, layers=tuple(depths))
 
 
 RESNETS = {

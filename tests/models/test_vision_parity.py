@@ -308,6 +308,9 @@ def test_configurations_of_transformers_that_are_not_computed_are_refused():
         ({"downsample_in_bottleneck": True}, "downsample_in_bottleneck is True"),
         ({"hidden_sizes": [256, 512, 1024, 2000]}, "hidden_sizes is"),
         ({"model_type": "vit"}, "model_type 'vit'"),
+        ({"depths": [3, 0]}, r"depths is \[3, 0\], no list"),
+        ({"depths": None}, "lacks layers"),
+        ({"embedding_size": "64"}, "width is '64'"),
     ):
         with pytest.raises(CheckpointError, match=message):
             models.ResNetConfig.from_hub(base | change)
