@@ -12,8 +12,8 @@ from lmbook.data.catalogue import registry
 from lmbook.data.torch_files import read_torch
 
 
-def open_picture(source: Any) -> np.ndarray:
-    """The pixels (H, W, 3), from 0 to 255, of a file's path, its bytes, or an open file.
+def open_picture(source: Any, grey: bool = False) -> np.ndarray:
+    """The pixels (H, W, 3), or (H, W) if `grey`, from 0 to 255, of a path, bytes, or an open file.
 
     Raises `ValueError` where it is no picture or is damaged, `FileNotFoundError` where there is none.
     """
@@ -22,7 +22,7 @@ def open_picture(source: Any) -> np.ndarray:
     what = "the bytes given" if given is not source else getattr(source, "name", source)
     try:
         with image.open(given) as opened:
-            return np.asarray(opened.convert("RGB"))
+            return np.asarray(opened.convert("L" if grey else "RGB"))
     except FileNotFoundError:
         raise FileNotFoundError(f"picture {what}: no such file") from None
     except (OSError, ValueError, SyntaxError, image.DecompressionBombError) as error:

@@ -38,7 +38,7 @@ def solar_cells(size: int = 75) -> Splits[Cells]:
     files = {name.rsplit("/", 1)[-1]: content for name, content in members.items()}
     images = np.empty((len(rows), 1, size, size), np.float32)
     for image, row in zip(images, rows, strict=True):
-        pixels = open_picture(files[row[0].rsplit("/", 1)[-1]])[:, :, 0]  # grey: all three alike
+        pixels = open_picture(files[row[0].rsplit("/", 1)[-1]], grey=True)
         blocks = pixels.reshape(size, 300 // size, size, 300 // size)
         image[0] = blocks.mean(axis=(1, 3)) / 255
     labels = (probability >= 0.5).astype(np.int64)
