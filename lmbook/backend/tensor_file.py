@@ -74,7 +74,7 @@ class TensorFile:
                 raise self._damaged(f"its header cannot have {length} bytes, the file has {size}")
             try:
                 header = json.loads(file.read(length))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise self._damaged(f"its header is no JSON ({error})") from None
         if not isinstance(header, dict):
             raise self._damaged("its header is no object")

@@ -66,12 +66,13 @@ class DeepSeekConfig:
             rope_interleave=(True,),
         )  # fmt: skip
         given = {**given, **rope_of(given), "sigmoid_scores": v3, "norm_topk_prob": v3}
+        given.setdefault("first_k_dense_replace", 3 if v3 else 0)
         if not v3 and given.get("topk_method", "greedy") == "greedy":
             given["n_group"] = given["topk_group"] = 1
         needed = (
             "vocab_size hidden_size intermediate_size moe_intermediate_size num_hidden_layers "
             "num_attention_heads n_shared_experts n_routed_experts num_experts_per_tok kv_lora_rank "
-            "first_k_dense_replace qk_rope_head_dim qk_nope_head_dim v_head_dim routed_scaling_factor"
+            "qk_rope_head_dim qk_nope_head_dim v_head_dim routed_scaling_factor"
         )
         return from_hub(cls, given, ("deepseek_v2", "deepseek_v3"), needed)
 

@@ -5,6 +5,7 @@ is built as shapes only, then each parameter becomes the file's own memory, so t
 """
 
 import json
+import math
 import re
 import warnings
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from lmbook.backend import CheckpointError, TensorFile
 from lmbook.models.hub import download
 from lmbook.nn.init import materialize, shapes_only
 
+_MOST = 10_000  # layers, or experts
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 
 
@@ -102,7 +104,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise FileNotFoundError(f"checkpoint {path}: no such file")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"checkpoint {path} is no JSON: {error}; get it again") from None
     if not isinstance(content, dict):
         raise CheckpointError(f"checkpoint {path} holds no object; get it again")
@@ -136,6 +138,10 @@ def from_hub(
                 f"config.json: {field.name} is {value!r}, {kind.__name__} needs a value of type "
                 f"{like.__name__}"
             )
+        least = 1 if field.name in needed.split() else 0
+        most = _MOST if "layer" in field.name or "experts" in field.name else math.inf
+        if like is int and not least <= value <= most:
+            raise CheckpointError(f"config.json: {field.name} is {value}, which no model has")
         values[field.name] = value
     if lacking := [name for name in needed.split() if name not in values]:
         raise CheckpointError(

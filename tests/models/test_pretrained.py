@@ -58,6 +58,7 @@ DAMAGED: dict[str, tuple[Callable[[Path], Any], str]] = {
     "empty": (lambda p: p.write_bytes(b""), r"its header cannot have 0 bytes, the file has 0"),
     "text": (lambda p: p.write_text("<!doctype html>" * 9), r"its header cannot have"),
     "no header": (lambda p: raw(p, b"{]"), r"its header is no JSON"),
+    "a deep header": (lambda p: raw(p, b"[" * 200_000), r"its header is no JSON"),
     "a list": (lambda p: raw(p, [1]), r"its header is no object"),
     "no offsets": (lambda p: raw(p, {"a": {}}), r"the header says nothing useful of 'a'"),
     "truncated": (lambda p: raw(p, ONE, b"1234"), r"it is truncated: the header asks for \d+ bytes"),
@@ -174,6 +175,8 @@ def test_configurations_that_are_not_computed_are_refused(tmp_path: Path) -> Non
         ({"tie_word_embeddings": False}, "tie_word_embeddings is False"),
         ({"n_embd": None, "n_head": None}, "config.json lacks n_embd, n_head: it is not the whole"),
         ({"n_embd": "8"}, "n_embd is '8', GPTConfig needs a value of type int"),
+        ({"n_layer": 10**9}, "n_layer is 1000000000, which no model has"),
+        ({"n_head": 0}, "n_head is 0, which no model has"),
         ({"n_layer": True}, "n_layer is True, GPTConfig needs a value of type int"),
     ):
         write(tmp_path, CONFIG | change, gpt_state())
