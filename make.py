@@ -124,6 +124,7 @@ def ensure_environment(extras: list[str]) -> None:
     extras = sorted({*extras, *before})
     if "torch" in extras:
         install_torch()
+        install_torchvision()
     wish = f"{ROOT}[{','.join(extras)}]"
     name = f"install lmbook[{','.join(extras)}]"
     install = [PYTHON, "-m", "pip", "install", "--quiet", "--editable", wish]
@@ -166,6 +167,32 @@ def install_torch() -> None:
             steps.append(("install PyTorch, CPU build", time.perf_counter() - start, "ok"))
             return
     say("The CPU build could not be fetched; the general build follows, which is several GB.")
+
+
+def install_torchvision() -> None:
+    """The torchvision made for the PyTorch that is there: 0.28 for 2.13, 0.29 for 2.14 and so on.
+
+    Each one asks for its PyTorch by number, so a newer one would bring a newer PyTorch, in its build
+    of several GB. Without its dependencies it stays small; pip finds nothing to do afterwards.
+    """
+    probe = "import importlib.metadata as m; m.version('torchvision'); print('there')"
+    version = "import importlib.metadata as m; print(m.version('torch'))"
+    if output_of(probe) or not (torch := output_of(version)):
+        return
+    fitting = f"torchvision==0.{int(torch.split('.')[1]) + 15}.*"
+    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--no-deps"]
+    cpu = [*pip, "--retries", "1", "--timeout", "20", "--index-url", TORCH_CPU_INDEX, fitting]
+    commands = [cpu] if "+cpu" in torch else []
+    for command in (*commands, [*pip, fitting]):
+        words = [str(part) for part in command]
+        if subprocess.run(words, cwd=ROOT, capture_output=True).returncode == 0:
+            return
+
+
+def output_of(program: str) -> str:
+    """What a line of Python prints in the environment; nothing if it fails."""
+    done = subprocess.run([str(PYTHON), "-c", program], capture_output=True, text=True)
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 # --- The commands ----------------------------------------------------------------------------

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from lmbook import backend
+from lmbook.backend.operators import declare_torchvision_operators
 from tests import parity
 
+declare_torchvision_operators()
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background by a shell: without this, tests of interrupts would wait for ever.
     signal.signal(signal.SIGINT, signal.default_int_handler)

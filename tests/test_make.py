@@ -84,3 +84,31 @@ def test_a_damaged_note_of_what_is_installed_means_nothing_is(clone: Path, text:
     assert maker["is_current"](["book"]) and not maker["is_current"](["book", "torch"])
     maker["STAMP"].write_text(text, encoding="utf-8")
     assert not maker["is_current"](["book"])
+
+
+@pytest.mark.parametrize(
+    ("torch", "wanted", "indices"),
+    [("2.13.0+cpu", "torchvision==0.28.*", 2), ("2.9.1", "torchvision==0.24.*", 1), ("", "", 0)],
+)
+def test_torchvision_is_the_one_made_for_the_torch_that_is_there(
+    torch: str, wanted: str, indices: int, clone: Path
+) -> None:
+    """One that is newer would bring another PyTorch; so pip is told the number, and no dependencies."""
+    install = runpy.run_path(str(clone / "make.py"))["install_torchvision"]
+    calls: list[list[str]] = []
+
+    class Failing:
+        @staticmethod
+        def run(words: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+            calls.append(words)
+            return subprocess.CompletedProcess(words, 1)
+
+    known = {"output_of": lambda program: torch if "print(m" in program else ""}
+    install.__globals__.update(known, subprocess=Failing)
+    install()
+    assert len(calls) == indices
+    assert all(words[-1] == wanted and "--no-deps" in words for words in calls)
+    there = {"output_of": lambda program: "there"}
+    install.__globals__.update(there)
+    install()
+    assert len(calls) == indices

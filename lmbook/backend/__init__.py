@@ -15,14 +15,17 @@ from lmbook.backend.errors import (
 )
 from lmbook.backend.memory import asarray, contiguous, host, is_array, namespace, on_gpu
 from lmbook.backend.random import default_generator, fork, manual_seed, using
+from lmbook.backend.shape_only import ShapeOnly, ShapeOnlyError
 from lmbook.backend.table import KERNELS, kernel
+from lmbook.backend.tensor_file import CheckpointError, TensorFile
 
 Array = np.ndarray
 
 __all__ = [
     "KERNELS",
-    "Array", "DTypeError", "GradientError", "IndexRangeError", "MissingDependency",
-    "NonFiniteError", "ShapeError", "asarray", "available", "bool_", "contiguous", "current",
+    "Array", "CheckpointError", "DTypeError", "GradientError", "IndexRangeError", "MissingDependency",
+    "NonFiniteError", "ShapeError", "ShapeOnly", "ShapeOnlyError", "TensorFile", "asarray",
+    "available", "bool_", "contiguous", "current",
     "default_dtype", "default_generator", "float16", "float32", "float64", "fork", "gpu_found", "host",
     "int32", "int64", "is_array", "kernel", "manual_seed", "namespace", "on_gpu", "own_products",
     "require", "use", "using",

@@ -3,6 +3,8 @@
 from importlib import import_module
 from types import ModuleType
 
+from lmbook.backend.operators import declare_torchvision_operators
+
 
 class ShapeError(ValueError):
     """Shapes that do not fit an operation."""
@@ -35,6 +37,8 @@ def require(module: str, extra: str, why: str) -> ModuleType:
     what needs it, for the message. Raises `MissingDependency` if it is not installed.
     """
     try:
+        if module.partition(".")[0] in ("torchvision", "transformers"):
+            declare_torchvision_operators()
         return import_module(module)
     except ImportError as error:
         raise MissingDependency(

@@ -10,6 +10,7 @@ GIVES = {
     "notebooks": "interactive explorers and translation scores in the notebooks",
     "book": "building the website and running the notebooks in JupyterLab",
     "torch": "the outside reference that every layer is compared with",
+    "hub": "public checkpoints by their names on the Hugging Face Hub",
     "fast": "compiled kernels (numba) behind the readable NumPy ones",
     "distributed": "ranks as processes for functions of notebooks (cloudpickle)",
     "mpi": "the same ranks under mpirun (mpi4py and MPICH)",

@@ -36,11 +36,13 @@ from lmbook.data.minhash import (
     jaccard,
     shingles,
 )
+from lmbook.data.minilm import minilm
 from lmbook.data.mnist import Images, mnist_5k
 from lmbook.data.near_duplicates import near_duplicate_groups
 from lmbook.data.nearest import TranslationMemory, bleu
 from lmbook.data.ngram import NGram
 from lmbook.data.nhefs import Table, nhefs, nhefs_columns
+from lmbook.data.pictures import efficientnet_lite0, imagenet_names, open_picture, photographs
 from lmbook.data.pip_client import fetch
 from lmbook.data.reference import Text, language_reference
 from lmbook.data.scaling import MinMaxScaler, StandardScaler, condition_number
@@ -48,6 +50,7 @@ from lmbook.data.sequences import EvaluationLoader, StreamLoader, WindowLoader
 from lmbook.data.sharded_loader import ShardedLoader
 from lmbook.data.shards import Shards, write_shards
 from lmbook.data.skipgram import SkipGram
+from lmbook.data.solar import Cells, solar_cells
 from lmbook.data.splits import Splits
 from lmbook.data.stata import read_stata
 from lmbook.data.tokenizers import (
@@ -57,22 +60,24 @@ from lmbook.data.tokenizers import (
     Tokenizer,
     WordPieceTokenizer,
 )
+from lmbook.data.torch_files import read_torch
 from lmbook.data.transforms import normalise, one_hot, random_shift
 from lmbook.data.translations import Pair, translations
 from lmbook.data.vectorise import CountVectorizer, Sparse, TfidfVectorizer
 
 __all__ = [
-    "Archive", "BPETokenizer", "Baseline", "BucketSampler", "Bundled", "ByteLevelBPE",
+    "Archive", "BPETokenizer", "Baseline", "BucketSampler", "Bundled", "ByteLevelBPE", "Cells",
     "CharTokenizer", "CountVectorizer", "DataError", "DataLoader", "DataSet", "EvaluationLoader",
     "Images", "JobShopInstance", "MinHash", "MinMaxScaler", "NGram", "Pair", "PairBatch",
     "PairCollate", "QualityFilter", "ShardedLoader", "Shards", "SkipGram", "Sparse", "Splits",
-    "StandardScaler", "StreamLoader", "Table", "TensorDataset", "Text", "TfidfVectorizer", "Tokenizer",
-    "TranslationMemory", "UnknownDataset", "UnknownToken", "WindowLoader", "WordPieceTokenizer",
-    "bleu", "brightness", "cache_dir", "candidate_pairs", "collision_probability",
-    "condition_number", "cutout", "deduplicate", "default_collate", "drop_boilerplate",
-    "exact_duplicates", "fetch", "jaccard", "job_shop", "job_shop_names", "keep_sentences",
-    "language_reference", "mixup", "mnist_5k", "near_duplicate_groups", "nhefs", "nhefs_columns", "normalise",
-    "normalise_text", "one_hot", "pad_sequences", "random_crop", "random_flip", "random_rotation",
-    "random_shift", "read_stata", "registry", "rotate", "shingles", "sift", "statistics_of", "translations",
-    "write_shards",
+    "StandardScaler", "StreamLoader", "Table", "TensorDataset", "Text", "TfidfVectorizer",
+    "Tokenizer", "TranslationMemory", "UnknownDataset", "UnknownToken", "WindowLoader",
+    "WordPieceTokenizer", "bleu", "brightness", "cache_dir", "candidate_pairs",
+    "collision_probability", "condition_number", "cutout", "deduplicate", "default_collate",
+    "drop_boilerplate", "efficientnet_lite0", "exact_duplicates", "fetch", "imagenet_names",
+    "jaccard", "job_shop", "job_shop_names", "keep_sentences", "language_reference", "minilm",
+    "mixup", "mnist_5k", "near_duplicate_groups", "nhefs", "nhefs_columns", "normalise",
+    "normalise_text", "one_hot", "open_picture", "pad_sequences", "photographs", "random_crop",
+    "random_flip", "random_rotation", "random_shift", "read_stata", "read_torch", "registry",
+    "rotate", "shingles", "sift", "solar_cells", "statistics_of", "translations", "write_shards",
 ]  # fmt: skip

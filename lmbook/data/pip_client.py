@@ -71,7 +71,7 @@ def _download(archive: Archive, folder: Path) -> Path:
     command = [
         sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes",
         "--no-binary" if archive.source_only else "--only-binary", ":all:",
-        "--ignore-requires-python", "--disable-pip-version-check", "--no-input",
+        *archive.platform, "--ignore-requires-python", "--disable-pip-version-check", "--no-input",
         "--retries", "2", "--dest", str(arrivals), "--requirement", str(requirements),
     ]  # fmt: skip
     code, said = _run(command, folder, archive)

@@ -4,9 +4,12 @@ from lmbook.functional import ladder as _ladder  # noqa: F401 - registers the ke
 from lmbook.functional.activation import (
     gelu,
     glu,
+    hardsigmoid,
+    hardswish,
     leaky_relu,
     log_softmax,
     relu,
+    relu6,
     sigmoid,
     silu,
     softmax,
@@ -17,12 +20,13 @@ from lmbook.functional.attention import rotary, scaled_dot_product_attention
 from lmbook.functional.conv import (
     conv1d,
     conv2d,
+    conv2d_same,
     conv_transpose1d,
     conv_transpose2d,
     fold,
     unfold,
 )
-from lmbook.functional.linear import dropout, embedding, linear
+from lmbook.functional.linear import dropout, embedding, linear, stochastic_depth
 from lmbook.functional.loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -33,7 +37,14 @@ from lmbook.functional.loss import (
     mse_loss,
     nll_loss,
 )
-from lmbook.functional.norm import batch_norm, group_norm, layer_norm, normalize, rms_norm
+from lmbook.functional.norm import (
+    batch_norm,
+    group_norm,
+    layer_norm,
+    local_response_norm,
+    normalize,
+    rms_norm,
+)
 from lmbook.functional.pool import (
     adaptive_avg_pool2d,
     avg_pool1d,
@@ -53,6 +64,7 @@ __all__ = [
     "binary_cross_entropy_with_logits",
     "conv1d",
     "conv2d",
+    "conv2d_same",
     "conv_transpose1d",
     "conv_transpose2d",
     "cross_entropy",
@@ -63,12 +75,15 @@ __all__ = [
     "glu",
     "group_norm",
     "gru",
+    "hardsigmoid",
+    "hardswish",
     "huber_loss",
     "kl_div",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
     "linear",
+    "local_response_norm",
     "log_softmax",
     "lstm",
     "max_pool1d",
@@ -77,6 +92,7 @@ __all__ = [
     "nll_loss",
     "normalize",
     "relu",
+    "relu6",
     "rms_norm",
     "rnn",
     "rotary",
@@ -85,6 +101,7 @@ __all__ = [
     "silu",
     "softmax",
     "softplus",
+    "stochastic_depth",
     "tanh",
     "unfold",
     "upsample_nearest",

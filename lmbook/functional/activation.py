@@ -36,6 +36,48 @@ def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
 
 
 @primitive
+def _relu6(x):  # type: ignore[no-untyped-def]
+    """x limited to [0, 6]."""
+    return np.clip(x, 0, 6), lambda g, needs: (np.where((x > 0) & (x < 6), g, 0),)
+
+
+def relu6(x: Tensor) -> Tensor:
+    """min(max(0, x), 6): what it gives fits into few bits (Krizhevsky 2010; Howard et al. 2017)."""
+    return _relu6(_floating("relu6", x))
+
+
+@primitive
+def _hardsigmoid(x):  # type: ignore[no-untyped-def]
+    """The sigmoid in three straight pieces."""
+    sixth = x.dtype.type(1 / 6)
+    return np.clip(x + 3, 0, 6) * sixth, lambda g, needs: (
+        np.where((x > -3) & (x < 3), g * sixth, 0),
+    )
+
+
+def hardsigmoid(x: Tensor) -> Tensor:
+    """relu6(x + 3) / 6 (Howard et al. 2019)."""
+    return _hardsigmoid(_floating("hardsigmoid", x))
+
+
+@primitive
+def _hardswish(x):  # type: ignore[no-untyped-def]
+    """x times the sigmoid in three straight pieces."""
+    sixth = x.dtype.type(1 / 6)
+
+    def pull(g, needs):  # type: ignore[no-untyped-def]
+        slope = np.where(x >= 3, 1, (2 * x + 3) * sixth).astype(x.dtype, copy=False)
+        return (np.where(x <= -3, 0, g * slope),)
+
+    return x * np.clip(x + 3, 0, 6) * sixth, pull
+
+
+def hardswish(x: Tensor) -> Tensor:
+    """x relu6(x + 3) / 6: silu without an exponential (Howard et al. 2019, MobileNetV3)."""
+    return _hardswish(_floating("hardswish", x))
+
+
+@primitive
 def _gelu(x, exact):  # type: ignore[no-untyped-def]
     """x times the normal distribution function of x."""
     if exact:

@@ -180,6 +180,30 @@ def conv2d(
     return _forward("conv2d", 2, input, weight, bias, stride, padding, dilation, groups)
 
 
+def conv2d_same(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Sizes = 1,
+    dilation: Sizes = 1, groups: int = 1,
+) -> Tensor:  # fmt: skip
+    """conv2d padded as TensorFlow's "SAME" does at any stride: H' = ceil(H / stride).
+
+    What is missing, max((H' - 1) stride + dilation (K - 1) + 1 - H, 0) rows, is shared between top and
+    bottom; an odd one goes to the bottom, so that with stride 2 the grid depends on the size's parity.
+    Shapes: input (N, C, H, W), otherwise as `conv2d`.
+    """
+    if input.ndim != 4:
+        raise ShapeError(
+            f"conv2d_same: needs an input (batch, channels, height, width), got {input.shape}"
+        )
+    _checked("conv2d_same", input, weight, bias, 2, groups, transposed=False)
+    s = sizes("conv2d_same", "stride", stride, 2)
+    d = sizes("conv2d_same", "dilation", dilation, 2)
+    sides: list[int] = []
+    for n, t, step, apart in zip(input.shape[2:], weight.shape[2:], s, d, strict=True):
+        missing = max((-(-n // step) - 1) * step + apart * (t - 1) + 1 - n, 0)
+        sides += [missing // 2, missing - missing // 2]
+    return _conv(input, weight, bias, _geometry(s, tuple(sides), d, groups))
+
+
 def _backward(
     operation: str, dims: int, x: Tensor, weight: Tensor, bias: Tensor | None, stride: Sizes,
     padding: Sizes, output_padding: Sizes, groups: int, dilation: Sizes,

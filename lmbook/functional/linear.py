@@ -93,3 +93,26 @@ def dropout(
     if not training or p == 0:
         return x
     return _dropout(x, 1 - p, generator or default_generator())
+
+
+def stochastic_depth(
+    input: Tensor,
+    p: float,
+    mode: str,
+    training: bool = True,
+    generator: np.random.Generator | None = None,
+) -> Tensor:
+    """Drop the whole of an example ("row"), or of the batch ("batch"), with probability p, and divide
+    what stays by 1 - p; identity in evaluation. It goes onto a branch beside which x itself runs.
+
+    Shapes: input (N, ...), like the result. Source: Huang et al. 2016.
+    """
+    if not 0 <= p <= 1:
+        raise ValueError(f"stochastic_depth: p = {p} is not in [0, 1]")
+    if mode not in ("row", "batch"):
+        raise ValueError(f"stochastic_depth: mode {mode!r} is neither 'row' nor 'batch'")
+    if not training or p == 0:
+        return input
+    rows = input.shape[0] if mode == "row" else 1
+    stays = (generator or default_generator()).random((rows, *[1] * (input.ndim - 1))) >= p
+    return input * asarray(stays / max(1 - p, 1e-30), input.dtype)

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from lmbook.autograd import Tensor, no_grad, primitive
+from lmbook.autograd import Tensor, apply, no_grad, primitive
 from lmbook.backend import ShapeError, asarray, contiguous
 from lmbook.backend.kernels import norm as k
 
@@ -216,3 +216,23 @@ def normalize(x: Tensor, p: float = 2.0, dim: int = -1, eps: float = 1e-12) -> T
     """x divided by its p-norm along `dim`, but by no less than eps."""
     norm: Any = (x.abs() ** p).sum(dim, keepdim=True) ** (1 / p)
     return x / norm.maximum(eps)
+
+
+def local_response_norm(
+    x: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
+    """x / (k + alpha / size * sum of x^2 over the `size` channels around each)^beta.
+
+    Shapes: x (N, C, ...). PyTorch's formula; AlexNet's does not divide alpha by `size`.
+    Source: Krizhevsky et al. 2012, section 3.3.
+    """
+    if x.ndim < 3:
+        raise ShapeError(f"local_response_norm: needs (batch, channels, ...), got {x.shape}")
+    channels, before = x.shape[1], size // 2
+    after = size - 1 - before
+    widths = [(0, 0), (before, after), *[(0, 0)] * (x.ndim - 2)]
+    squares = apply("pad", x * x, widths=widths)
+    total = squares[:, :channels]
+    for i in range(1, size):
+        total = total + squares[:, i : i + channels]
+    return x / (total * (alpha / size) + k) ** beta

@@ -1,6 +1,7 @@
 """GPT: a decoder-only Transformer with GPT-2's architecture and names (Radford et al. 2019).
 
-With `num_experts` its feed-forward layers are mixtures of experts (Fedus et al. 2021).
+With `num_experts` its feed-forward layers are mixtures of experts (Fedus et al. 2021). GPT-3 (Brown et al.
+2020) is the same but for every second layer's attention, which there is local; shapes and counts agree.
 Shapes: N batch, T length, E width (n_embd), H heads (n_head), V vocabulary.
 """
 
@@ -15,6 +16,7 @@ from lmbook import nn
 from lmbook.autograd import Tensor
 from lmbook.backend import ShapeError
 from lmbook.models.generation import KVCache, cache_mask, generate
+from lmbook.models.pretrained import Names, PretrainedModule, from_hub, refuse
 
 
 @dataclass
@@ -34,6 +36,39 @@ class GPTConfig:
     """Width inside an expert; 0 stands for 4 n_embd."""
     balance_weight: float = 0.0
     bias_rate: float = 0.0
+    layer_norm_epsilon: float = 1e-5
+
+    @classmethod
+    def from_hub(cls, given: dict[str, Any]) -> "GPTConfig":
+        """The sizes in a checkpoint's config.json."""
+        config = from_hub(cls, given, ("gpt2",), "n_embd n_layer n_head", block_size="n_positions")
+        refuse(
+            given, activation_function=("gelu_new", "gelu_pytorch_tanh"), scale_attn_weights=(True,),
+            tie_word_embeddings=(True,), scale_attn_by_inverse_layer_idx=(False,),
+            n_inner=(None, 4 * config.n_embd),
+        )  # fmt: skip
+        return config
+
+
+def _gpt3(layers: int, heads: int, width: int) -> GPTConfig:
+    return GPTConfig(block_size=2048, n_layer=layers, n_head=heads, n_embd=width)
+
+
+SIZES = {
+    "gpt2": GPTConfig(),  # 124M, 355M, 774M, 1558M
+    "gpt2-medium": GPTConfig(n_layer=24, n_head=16, n_embd=1024),
+    "gpt2-large": GPTConfig(n_layer=36, n_head=20, n_embd=1280),
+    "gpt2-xl": GPTConfig(n_layer=48, n_head=25, n_embd=1600),
+    "gpt3-small": _gpt3(12, 12, 768),  # the eight of table 2.1
+    "gpt3-medium": _gpt3(24, 16, 1024),
+    "gpt3-large": _gpt3(24, 16, 1536),
+    "gpt3-xl": _gpt3(24, 16, 2048),  # printed: 24 heads of 128, which are not 2048
+    "gpt3-2.7b": _gpt3(32, 32, 2560),
+    "gpt3-6.7b": _gpt3(32, 32, 4096),
+    "gpt3-13b": _gpt3(40, 40, 5120),  # printed: 5140, which 40 heads of 128 are not
+    "gpt3-175b": _gpt3(96, 96, 12288),
+}
+"""Published sizes by name."""
 
 
 class CausalSelfAttention(nn.Module):
@@ -96,9 +131,9 @@ class Block(nn.Module):
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
-        self.ln_1 = nn.LayerNorm(config.n_embd, bias=config.bias)
+        self.ln_1 = nn.LayerNorm(config.n_embd, config.layer_norm_epsilon, bias=config.bias)
         self.attn = CausalSelfAttention(config)
-        self.ln_2 = nn.LayerNorm(config.n_embd, bias=config.bias)
+        self.ln_2 = nn.LayerNorm(config.n_embd, config.layer_norm_epsilon, bias=config.bias)
         self.mlp: nn.Module = _mixture(config) if config.num_experts else MLP(config)
         self.drop = nn.Dropout(config.dropout)
 
@@ -108,8 +143,15 @@ class Block(nn.Module):
         return x + self.drop(self.mlp(self.ln_2(x)))
 
 
-class GPT(nn.Module):
+class GPT(PretrainedModule):
     """Token numbers in, logits of the next token out. The output layer shares the token embedding."""
+
+    config_class = GPTConfig
+    names = Names(  # the checkpoints keep causal masks, and the linear maps' weights as (in, out)
+        renames=((r"^transformer\.", ""),),
+        ignored=(r"h\.\d+\.attn\.(masked_)?bias$", r"lm_head\.weight$"),
+        transposed=(r"\.(c_attn|c_proj|c_fc)\.weight$",),
+    )
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
@@ -118,7 +160,7 @@ class GPT(nn.Module):
         self.wpe = nn.Embedding(config.block_size, config.n_embd)
         self.drop = nn.Dropout(config.dropout)
         self.h = nn.ModuleList(Block(config) for _ in range(config.n_layer))
-        self.ln_f = nn.LayerNorm(config.n_embd, bias=config.bias)
+        self.ln_f = nn.LayerNorm(config.n_embd, config.layer_norm_epsilon, bias=config.bias)
         self.apply(_initialise)
         for name, p in self.named_parameters():  # residual branches add up: start them smaller
             if name.endswith(("c_proj.weight", "w2.weight")):
@@ -143,10 +185,11 @@ class GPT(nn.Module):
             cache.length = end
         return F.linear(self.ln_f(x), self.wte.weight)
 
-    def new_cache(self, batch: int) -> KVCache:
-        """An empty cache for `batch` sequences of up to block_size positions."""
-        c = self.config
-        return KVCache(c.n_layer, batch, c.n_head, c.block_size, c.n_embd // c.n_head)
+    def new_cache(self, batch: int, length: int | None = None) -> KVCache:
+        """An empty cache for `batch` sequences of up to `length` positions, at most block_size."""
+        c, dtype = self.config, self.wte.weight.dtype
+        length = min(length or c.block_size, c.block_size)
+        return KVCache(c.n_layer, batch, c.n_head, length, c.n_embd // c.n_head, dtype=dtype)
 
     def generate(self, index: np.ndarray, max_new_tokens: int, **options: Any) -> np.ndarray:
         """Continue token numbers (N, T): see `lmbook.models.generate` for the options."""

@@ -3,9 +3,12 @@
 from lmbook.nn import init
 from lmbook.nn.activation import (
     GELU,
+    Hardsigmoid,
+    Hardswish,
     LeakyReLU,
     LogSoftmax,
     ReLU,
+    ReLU6,
     Sigmoid,
     SiLU,
     Softmax,
@@ -15,13 +18,13 @@ from lmbook.nn.activation import (
 )
 from lmbook.nn.attention import MultiheadAttention
 from lmbook.nn.container import Dropout, ModuleDict, ModuleList, Sequential
-from lmbook.nn.conv import Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d
+from lmbook.nn.conv import Conv1d, Conv2d, Conv2dSame, ConvTranspose1d, ConvTranspose2d
 from lmbook.nn.embedding import (
     Embedding,
     LearnedPositionalEmbedding,
-    RotaryEmbedding,
     SinusoidalPositionalEncoding,
 )
+from lmbook.nn.init import shapes_only
 from lmbook.nn.linear import Identity, Linear
 from lmbook.nn.loss import (
     BCELoss,
@@ -35,7 +38,14 @@ from lmbook.nn.loss import (
 )
 from lmbook.nn.module import Module, Parameter
 from lmbook.nn.moe import MixtureOfExperts
-from lmbook.nn.norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm
+from lmbook.nn.norm import (
+    BatchNorm1d,
+    BatchNorm2d,
+    GroupNorm,
+    LayerNorm,
+    LocalResponseNorm,
+    RMSNorm,
+)
 from lmbook.nn.pool import (
     AdaptiveAvgPool2d,
     AvgPool1d,
@@ -46,6 +56,7 @@ from lmbook.nn.pool import (
     Upsample,
 )
 from lmbook.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from lmbook.nn.rotary import RotaryEmbedding
 from lmbook.nn.transformer import (
     TransformerDecoder,
     TransformerDecoderLayer,
@@ -53,6 +64,7 @@ from lmbook.nn.transformer import (
     TransformerEncoderLayer,
 )
 from lmbook.nn.utils import clip_grad_norm_, clip_grad_value_
+from lmbook.nn.vision import Conv2dNormActivation, SqueezeExcitation, StochasticDepth
 
 __all__ = [
     "GELU",
@@ -68,6 +80,8 @@ __all__ = [
     "BatchNorm2d",
     "Conv1d",
     "Conv2d",
+    "Conv2dNormActivation",
+    "Conv2dSame",
     "ConvTranspose1d",
     "ConvTranspose2d",
     "CrossEntropyLoss",
@@ -76,6 +90,8 @@ __all__ = [
     "Flatten",
     "GRUCell",
     "GroupNorm",
+    "Hardsigmoid",
+    "Hardswish",
     "HuberLoss",
     "Identity",
     "KLDivLoss",
@@ -85,6 +101,7 @@ __all__ = [
     "LeakyReLU",
     "LearnedPositionalEmbedding",
     "Linear",
+    "LocalResponseNorm",
     "LogSoftmax",
     "MSELoss",
     "MaxPool1d",
@@ -99,6 +116,7 @@ __all__ = [
     "RMSNorm",
     "RNNCell",
     "ReLU",
+    "ReLU6",
     "RotaryEmbedding",
     "Sequential",
     "SiLU",
@@ -106,6 +124,8 @@ __all__ = [
     "SinusoidalPositionalEncoding",
     "Softmax",
     "Softplus",
+    "SqueezeExcitation",
+    "StochasticDepth",
     "SwiGLU",
     "Tanh",
     "TransformerDecoder",
@@ -116,4 +136,5 @@ __all__ = [
     "clip_grad_norm_",
     "clip_grad_value_",
     "init",
+    "shapes_only",
 ]

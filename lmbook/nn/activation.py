@@ -32,6 +32,30 @@ class ReLU(Module):
         return F.relu(x)
 
 
+class ReLU6(Module):
+    """min(max(0, x), 6)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply to each entry."""
+        return F.relu6(x)
+
+
+class Hardsigmoid(Module):
+    """relu6(x + 3) / 6."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply to each entry."""
+        return F.hardsigmoid(x)
+
+
+class Hardswish(Module):
+    """x relu6(x + 3) / 6."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply to each entry."""
+        return F.hardswish(x)
+
+
 class LeakyReLU(Module):
     """x where positive, slope * x elsewhere."""
 

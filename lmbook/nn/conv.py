@@ -111,6 +111,25 @@ class Conv2d(_Conv):
         )
 
 
+class Conv2dSame(Conv2d):
+    """Conv2d padded as TensorFlow's "SAME": ceil(size / stride) outputs, see `functional.conv2d_same`.
+
+    Weights that were trained there need it wherever the stride is 2. There is no `padding` to give.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: Sizes, stride: Sizes = 1,
+        dilation: Sizes = 1, groups: int = 1, bias: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, "same", dilation, groups, bias
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve x."""
+        return F.conv2d_same(x, self.weight, self.bias, self.stride, self.dilation, self.groups)
+
+
 class ConvTranspose1d(_Conv):
     """Transposed convolution of signals, see `functional.conv_transpose1d`.
 

@@ -63,28 +63,6 @@ class LearnedPositionalEmbedding(Module):
         return x + _positions(self.weight, x.shape[-2], offset)
 
 
-class RotaryEmbedding(Module):
-    """Turn pairs of features by an angle that grows with the position (Su et al. 2021).
-
-    For x (..., T, width): pair i of position t turns by t / base^(2i / width), so that the product
-    of a query and a key depends on their distance alone.
-    """
-
-    def __init__(self, width: int, max_length: int = 2048, base: float = 10000.0) -> None:
-        super().__init__()
-        if width % 2:
-            raise ShapeError(f"RotaryEmbedding: the width must be even, got {width}")
-        angle = np.arange(max_length)[:, None] / base ** (np.arange(0, width, 2) / width)
-        self.cos, self.sin = asarray(np.cos(angle)), asarray(np.sin(angle))
-
-    def forward(self, x: Tensor, offset: int = 0) -> Tensor:
-        """x, turned as positions offset, offset + 1, ... ask."""
-        length = x.shape[-2]
-        return F.rotary(
-            x, _positions(self.cos, length, offset), _positions(self.sin, length, offset)
-        )
-
-
 def _positions(table: Any, length: int, offset: int) -> Any:
     """Rows offset to offset + length - 1 of a table; an error where it has not so many."""
     if offset + length > table.shape[0]:

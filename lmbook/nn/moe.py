@@ -3,6 +3,7 @@
 Shapes: tokens (..., E), t of them, experts M, k of them for each token.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from lmbook.autograd import Tensor, primitive
 from lmbook.autograd.ops import cat
 from lmbook.backend import asarray, host
 from lmbook.backend.kernels.order import largest
+from lmbook.nn import init
 from lmbook.nn.activation import SwiGLU
 from lmbook.nn.container import ModuleList
 from lmbook.nn.linear import Linear
@@ -64,7 +66,7 @@ class MixtureOfExperts(Module):
         self.gate = Linear(dim, num_experts, bias=False)
         self.experts = ModuleList(SwiGLU(dim, hidden_dim) for _ in range(num_experts))
         if bias_rate:
-            self.register_buffer("expert_bias", Tensor(np.zeros(num_experts, np.float32)))
+            self.register_buffer("expert_bias", init.new(num_experts))
         self.load = np.zeros(num_experts)
         self.counts = np.zeros(num_experts)
         """(token, choice) pairs of each expert in training since the last `update_bias`."""
@@ -78,16 +80,7 @@ class MixtureOfExperts(Module):
         weights = F.softmax(scores.gather(1, chosen))  # (t, k)
         wanted = np.bincount(chosen.reshape(-1), minlength=scores.shape[1]).astype(np.float64)
         note_load(self, scores, wanted)
-        order, parts = [], []
-        for i, expert in enumerate(self.experts):
-            token, choice = np.nonzero(chosen == i)
-            if len(token):
-                parts.append(expert(tokens[token]) * weights[token, choice].unsqueeze(1))
-                order.append(token)
-        # every token comes k times, once for each of its experts: sort by token and add up
-        back = np.argsort(np.concatenate(order), kind="stable")
-        y = cat(parts)[back].reshape(-1, self.top_k, x.shape[-1]).sum(1).reshape(x.shape)
-        return finish(self, y)
+        return finish(self, mix(tokens, chosen, weights, self.experts).reshape(x.shape))
 
     def update_bias(self) -> None:
         """b_i += rate sign(mean count - count_i), from the counts since the last call.
@@ -95,6 +88,19 @@ class MixtureOfExperts(Module):
         With replicas on other ranks add their counts first: `m.counts = comm.all_reduce(m.counts)`.
         """
         update_bias(self)
+
+
+def mix(tokens: Tensor, chosen: np.ndarray, weights: Tensor, experts: Iterable[Any]) -> Tensor:
+    """Sum over the k chosen experts of weight * expert(token): (t, E), (t, k), (t, k) -> (t, E)."""
+    order, parts = [], []
+    for i, expert in enumerate(experts):
+        token, choice = np.nonzero(chosen == i)
+        if len(token):
+            parts.append(expert(tokens[token]) * weights[token, choice].unsqueeze(1))
+            order.append(token)
+    # every token comes k times, once for each of its experts: sort by token and add up
+    back = np.argsort(np.concatenate(order), kind="stable")
+    return cat(parts)[back].reshape(-1, chosen.shape[1], tokens.shape[1]).sum(1)
 
 
 def choose(layer: Any, scores: np.ndarray) -> np.ndarray:

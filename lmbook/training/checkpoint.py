@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from lmbook.backend import host, is_array, require
+from lmbook.backend import CheckpointError, TensorFile, host, is_array, require
 from lmbook.nn import Module
 from lmbook.optim import Optimizer
 
@@ -41,21 +41,12 @@ def save_tensors(path: str | Path, tensors: dict[str, np.ndarray], metadata: Any
 def load_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], Any]:
     """Arrays and metadata that `save_tensors` wrote; also any other safetensors file.
 
-    Raises `FileNotFoundError`, or `ValueError` for a file that is damaged (a checksum tells, down to a
-    single bit) or of another kind.
+    Raises `FileNotFoundError`, or `CheckpointError`, a `ValueError`, for a file that is damaged (a
+    checksum tells, down to a single bit) or of another kind.
     """
-    safetensors = require("safetensors", "book", "loading a checkpoint")
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"checkpoint {path}: no such file")
-    try:
-        with safetensors.safe_open(str(path), framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            header = file.metadata() or {}
-    except safetensors.SafetensorError as error:
-        raise ValueError(
-            f"checkpoint {path} is damaged or not in safetensors format: {error}"
-        ) from None
+    file = TensorFile(path)
+    arrays = {name: file.read(name, copy=True) for name in file.entries}
+    header = file.metadata
     if "lmbook" not in header:
         return arrays, None
     try:
@@ -66,7 +57,7 @@ def load_tensors(path: str | Path) -> tuple[dict[str, np.ndarray], Any]:
     except (json.JSONDecodeError, KeyError, TypeError):
         right = False
     if not right:
-        raise ValueError(
+        raise CheckpointError(
             f"checkpoint {path} is damaged: its content does not match its checksum; use an older one"
         )
     return arrays, metadata

@@ -85,7 +85,16 @@ def everything() -> Iterator[Callable[[], Any]]:
     for options in ({}, {"stride": 2, "padding": 1}, {"dilation": 2, "groups": 2, "bias": False}):
         yield lambda o=options: nn.Conv2d(4, 6, 3, **o)(leaf(3, 4, 9, 7))
         yield lambda o=options: nn.Conv1d(4, 2, 3, **o)(leaf(1, 4, 11))
+        each = {**options, "groups": 4}
+        yield lambda o=each: nn.Conv2d(4, 4, 3, **o)(leaf(3, 4, 9, 7))
+        yield lambda o=each: nn.Conv2d(4, 8, 3, **o)(leaf(1, 4, 9, 7))
         yield lambda o=options: nn.ConvTranspose2d(4, 2, 3, **o)(leaf(2, 4, 5, 4))
+    for size, kernel, step in [(1, 1, 1), (23, 5, 1), (40, 3, 2), (12, 5, 3)]:
+        yield lambda n=size, k=kernel, s=step: nn.Conv2dSame(5, 5, k, s, groups=5)(
+            leaf(2, 5, n, n + 1)
+        )
+    for kernel, step in [(1, 1), (3, 2)]:  # a large weight, few positions
+        yield lambda k=kernel, s=step: nn.Conv2d(270, 256, k, s, padding=k // 2)(leaf(2, 270, 4, 5))
     for pool in (nn.MaxPool2d(2), nn.AvgPool2d(3, stride=2), nn.MaxPool2d(3, stride=1, padding=1)):
         yield lambda p=pool: p(leaf(2, 3, 7, 9))
     yield lambda: F.fold(F.unfold(leaf(2, 3, 6, 5), 2), (6, 5), 2)

@@ -164,3 +164,13 @@ def test_cache_folder_by_platform(tmp_path, monkeypatch, platform, variable, res
     monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setenv(variable, str(tmp_path))
     assert data.cache_dir() == tmp_path.joinpath(*rest)
+
+
+def test_wheels_for_one_platform_are_fetched_on_any():
+    (photographs,) = data.registry["photographs"].archives
+    assert photographs.platform == [
+        "--implementation", "cp", "--python-version", "311", "--abi", "cp311",
+        "--platform", "manylinux_2_24_x86_64", "--platform", "manylinux_2_28_x86_64",
+    ]  # fmt: skip
+    assert data.registry["mnist_5k"].archives[0].platform == []
+    assert data.registry["nhefs"].archives[0].platform == []

@@ -109,6 +109,21 @@ def test_too_long_an_input_is_named(name):
         MODELS[name]()(lmbook.zeros(1, 17).long())
 
 
+def test_an_empty_prompt_and_a_full_cache_are_named():
+    model = small_gpt()
+    for prompt in (np.zeros((1, 0), int), np.zeros(3, int), np.zeros((0, 2), int)):
+        with pytest.raises(
+            ShapeError, match=r"generate: the prompt .* one token at least, got shape"
+        ):
+            model.generate(prompt, 3)
+    with pytest.raises(ShapeError, match=r"T5.generate: the prompt"):
+        models.T5(models.T5Config(20, 16, 4, 32, 1, num_heads=2)).generate(np.zeros((1, 0), int))
+    cache = model.new_cache(1, 4)
+    assert cache.capacity == 4 and cache.keys.dtype == np.float64
+    with pytest.raises(ShapeError, match="KVCache: 5 positions, but room for 4"):
+        model(lmbook.zeros(1, 5).long(), cache)
+
+
 def test_sampling_follows_the_distribution():
     logits = np.log(np.array([[0.1, 0.6, 0.3]])).repeat(20000, axis=0)
     counts = np.bincount(models.sample(logits, 1.0, None, np.random.default_rng(0)), minlength=3)

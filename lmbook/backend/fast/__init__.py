@@ -10,7 +10,7 @@ from importlib import import_module
 _FAMILIES = (
     "activation",
     "attention",
-    "conv",
+    "convolution",
     "dense",
     "loss",
     "norm",
@@ -20,11 +20,13 @@ _FAMILIES = (
     "trees",
 )
 
+_KERNELS = {"convolution": "conv"}
+
 
 def register() -> None:
     """Enter every compiled kernel into the table, after its reference."""
     for family in _FAMILIES:
-        references = import_module(f"lmbook.backend.kernels.{family}")
+        references = import_module(f"lmbook.backend.kernels.{_KERNELS.get(family, family)}")
         compiled = import_module(f"lmbook.backend.fast.{family}")
         for name in compiled.__all__:
             getattr(references, name).variant("fast", getattr(compiled, name))

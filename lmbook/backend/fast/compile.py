@@ -13,15 +13,15 @@ jit = numba.njit(
 """Sums may be reordered, so that they vectorise; NaN and infinity keep their meaning."""
 
 
-def _fit(function: Any, low: float, high: float, degree: int) -> tuple[float, ...]:
+def fit(function: Any, low: float, high: float, degree: int) -> tuple[float, ...]:
     """Coefficients, lowest first, of the polynomial through the Chebyshev nodes of [low, high]."""
     series = np.polynomial.chebyshev.Chebyshev.interpolate(function, degree, domain=[low, high])
     return tuple(series.convert(kind=np.polynomial.Polynomial).coef)
 
 
-_E = tuple(np.float32(c) for c in _fit(np.exp, -math.log(2) / 2, math.log(2) / 2, 6))
+_E = tuple(np.float32(c) for c in fit(np.exp, -math.log(2) / 2, math.log(2) / 2, 6))
 _T = tuple(
-    np.float32(c) for c in _fit(lambda z: (np.tanh(np.sqrt(z)) / np.sqrt(z) - 1) / z, 1e-9, 0.4, 5)
+    np.float32(c) for c in fit(lambda z: (np.tanh(np.sqrt(z)) / np.sqrt(z) - 1) / z, 1e-9, 0.4, 5)
 )
 _LOG2E = np.float32(1 / math.log(2))
 _LN2_HIGH = np.float32(0.693359375)  # few enough bits that n times it is exact

@@ -63,6 +63,24 @@ def _linear(x, weight, bias, shifted, y):  # type: ignore[no-untyped-def]
             y[r, o] = total + bias[o] if shifted else total
 
 
+@jit
+def _linear_turned(x, turned, y):  # type: ignore[no-untyped-def]
+    """y += x turned, for turned (in, out): four of its rows at a time, for all rows of x."""
+    inside, out = turned.shape
+    whole = inside - inside % 4
+    for i in range(0, whole, 4):
+        for r in range(x.shape[0]):
+            a, b, c, d = x[r, i], x[r, i + 1], x[r, i + 2], x[r, i + 3]
+            for o in range(out):
+                y[r, o] += (a * turned[i, o] + b * turned[i + 1, o]) + (
+                    c * turned[i + 2, o] + d * turned[i + 3, o]
+                )
+    for i in range(whole, inside):
+        for r in range(x.shape[0]):
+            for o in range(out):
+                y[r, o] += x[r, i] * turned[i, o]
+
+
 def linear(x: Array, weight: Array, bias: Array | None) -> Array:
     """x W^T + b; a few rows pass over the weights once, in the order in which they stand."""
     if (
@@ -71,6 +89,12 @@ def linear(x: Array, weight: Array, bias: Array | None) -> Array:
         or (bias is not None and bias.dtype != x.dtype)
     ):
         return reference.linear.reference(x, weight, bias)
+    if len(x) <= FEW and weight.flags.f_contiguous and not weight.flags.c_contiguous:
+        y = np.zeros((len(x), len(weight)), x.dtype)
+        if bias is not None:
+            y += bias
+        _linear_turned(np.ascontiguousarray(x), weight.T, y)
+        return y
     if len(x) > FEW or not weight.flags.c_contiguous:
         return product(x, weight.T, bias)
     y = np.empty((len(x), len(weight)), x.dtype)

@@ -1,0 +1,187 @@
+"""EfficientNet: one small network, widened, deepened and given larger images together.
+
+Names of parameters: torchvision's, so that its checkpoints of B0 to B7 load; `from_lukemelas` renames
+those of the package efficientnet_pytorch, which is how the weights of lite0 come. The lite networks
+have no squeeze-and-excitation, ReLU6 in place of SiLU, and TensorFlow's padding: they are for
+processors that reckon in 8 bits. Shapes: N batch; images (N, 3, S, S), S = `image_size`.
+Sources: Tan and Le 2019; Sandler et al. 2018 for the block; Liu 2020 for lite.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from lmbook import nn
+from lmbook.autograd import Tensor
+from lmbook.models.vision import initialise_convolutions, rename
+
+# widening, kernel, stride, inputs, outputs, blocks of each stage of B0 (table 1 of the paper)
+STAGES = (
+    (1, 3, 1, 32, 16, 1),
+    (6, 3, 2, 16, 24, 2),
+    (6, 5, 2, 24, 40, 2),
+    (6, 3, 2, 40, 80, 3),
+    (6, 5, 1, 80, 112, 3),
+    (6, 5, 2, 112, 192, 4),
+    (6, 3, 1, 192, 320, 1),
+)
+
+
+@dataclass
+class EfficientNetConfig:
+    """How much wider and deeper than B0, whose values are the defaults; and what makes it lite."""
+
+    width: float = 1.0
+    depth: float = 1.0
+    image_size: int = 224
+    dropout: float = 0.2
+    lite: bool = False
+    num_classes: int = 1000
+    stochastic_depth: float = 0.2
+    eps: float = 1e-5
+    momentum: float = 0.1
+    stages: tuple[tuple[int, ...], ...] = STAGES
+
+
+_B5 = EfficientNetConfig(1.6, 2.2, 456, 0.4, eps=1e-3, momentum=0.01)
+_LITE = EfficientNetConfig(lite=True, eps=1e-3, momentum=0.01)
+EFFICIENTNETS = {
+    "efficientnet_b0": EfficientNetConfig(),
+    "efficientnet_b1": EfficientNetConfig(1.0, 1.1, 240, 0.2),
+    "efficientnet_b2": EfficientNetConfig(1.1, 1.2, 260, 0.3),
+    "efficientnet_b3": EfficientNetConfig(1.2, 1.4, 300, 0.3),
+    "efficientnet_b4": EfficientNetConfig(1.4, 1.8, 380, 0.4),
+    "efficientnet_b5": _B5,
+    "efficientnet_b6": replace(_B5, width=1.8, depth=2.6, image_size=528, dropout=0.5),
+    "efficientnet_b7": replace(_B5, width=2.0, depth=3.1, image_size=600, dropout=0.5),
+    "efficientnet_lite0": _LITE,
+    "efficientnet_lite1": replace(_LITE, depth=1.1, image_size=240),
+    "efficientnet_lite2": replace(_LITE, width=1.1, depth=1.2, image_size=260, dropout=0.3),
+    "efficientnet_lite3": replace(_LITE, width=1.2, depth=1.4, image_size=280, dropout=0.3),
+    "efficientnet_lite4": replace(_LITE, width=1.4, depth=1.8, image_size=300, dropout=0.3),
+}
+"""The published networks; torchvision trains B5 to B7 with another eps and momentum."""
+
+
+def channels(count: int, width: float) -> int:
+    """`count` times `width`, rounded to a multiple of 8 and never below nine tenths."""
+    wide = count * width
+    rounded = max(8, int(wide + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * wide else rounded
+
+
+class MBConv(nn.Module):
+    """x + f(x), where f widens 1 x 1, convolves each channel by itself, gates channels, and narrows.
+
+    x is added only where f keeps its shape.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, expand: int, kernel: int, stride: int, drop: float,
+        layer: Callable[..., nn.Module], lite: bool,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        wide = channels(inputs * expand, 1.0)
+        parts = [layer(inputs, wide, 1)] if wide != inputs else []
+        parts.append(layer(wide, wide, kernel, stride, groups=wide))
+        if not lite:
+            parts.append(nn.SqueezeExcitation(wide, max(1, inputs // 4), activation=nn.SiLU))
+        parts.append(layer(wide, outputs, 1, activation_layer=None))
+        self.block = nn.Sequential(*parts)
+        self.stochastic_depth = nn.StochasticDepth(drop, "row")
+        self.adds = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) -> (N, outputs, H / stride, W / stride)."""
+        y = self.block(x)
+        return x + self.stochastic_depth(y) if self.adds else y
+
+
+class EfficientNet(nn.Module):
+    """Images (N, 3, S, S) in, logits (N, classes) out."""
+
+    def __init__(self, config: EfficientNetConfig) -> None:
+        super().__init__()
+        self.config = c = config
+        plan = _plan(c)
+        norm = partial(nn.BatchNorm2d, eps=c.eps, momentum=c.momentum)
+        activation = nn.ReLU6 if c.lite else nn.SiLU
+        layer = partial(
+            nn.Conv2dNormActivation, norm_layer=norm, activation_layer=activation, same=c.lite
+        )
+        stages: list[nn.Module] = [layer(3, plan[0][3], 3, 2)]
+        total, before = sum(stage[-1] for stage in plan), 0
+        for expand, kernel, stride, inputs, outputs, count in plan:
+            blocks = []
+            for i in range(count):
+                drop = c.stochastic_depth * (before + i) / total  # deeper blocks drop more often
+                first = i == 0
+                blocks.append(
+                    MBConv(
+                        inputs if first else outputs, outputs, expand, kernel,
+                        stride if first else 1, drop, layer, c.lite,
+                    )
+                )  # fmt: skip
+            before += count
+            stages.append(nn.Sequential(*blocks))
+        last = plan[-1][4]
+        head = 4 * (c.stages[-1][4] if c.lite else last)
+        stages.append(layer(last, head, 1))
+        self.features = nn.Sequential(*stages)
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.classifier = nn.Sequential(nn.Dropout(c.dropout), nn.Linear(head, c.num_classes))
+        initialise_convolutions(self)
+        bound = 1 / math.sqrt(c.num_classes)
+        nn.init.uniform_(self.classifier[1].weight, -bound, bound)
+        nn.init.zeros_(self.classifier[1].bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 3, S, S) -> (N, classes)."""
+        return self.classifier(self.avgpool(self.features(x)).flatten(1))
+
+
+def _plan(c: EfficientNetConfig) -> list[tuple[int, ...]]:
+    """The stages of this size; lite networks keep B0's stem, head and depth of the ends."""
+    plan: list[tuple[int, ...]] = []
+    for i, (expand, kernel, stride, inputs, outputs, blocks) in enumerate(c.stages):
+        end = i in (0, len(c.stages) - 1)
+        stem = c.lite and i == 0
+        plan.append(
+            (
+                expand, kernel, stride,
+                inputs if stem else channels(inputs, c.width), channels(outputs, c.width),
+                blocks if c.lite and end else math.ceil(blocks * c.depth),
+            )
+        )  # fmt: skip
+    return plan
+
+
+def from_lukemelas(state: dict[str, Any], config: EfficientNetConfig) -> dict[str, Any]:
+    """A state under the names of efficientnet_pytorch (and its lite version), renamed to ours."""
+    rules = [
+        (r"_conv_stem\.(\w+)", r"features.0.0.\1"),
+        (r"_bn0\.(\w+)", r"features.0.1.\1"),
+        (r"_conv_head\.(\w+)", rf"features.{len(config.stages) + 1}.0.\1"),
+        (r"_bn1\.(\w+)", rf"features.{len(config.stages) + 1}.1.\1"),
+        (r"_fc\.(\w+)", r"classifier.1.\1"),
+    ]
+    number = 0
+    for s, (expand, *_, blocks) in enumerate(_plan(config), 1):
+        for i in range(blocks):
+            theirs, ours = rf"_blocks\.{number}\.", f"features.{s}.{i}.block."
+            parts = [("_expand_conv", "_bn0")] if expand != 1 else []
+            parts += [("_depthwise_conv", "_bn1")]
+            for k, (conv, bn) in enumerate(parts):
+                rules.append((rf"{theirs}{conv}\.(\w+)", rf"{ours}{k}.0.\1"))
+                rules.append((rf"{theirs}{bn}\.(\w+)", rf"{ours}{k}.1.\1"))
+            k = len(parts)
+            if not config.lite:
+                rules.append((rf"{theirs}_se_reduce\.(\w+)", rf"{ours}{k}.fc1.\1"))
+                rules.append((rf"{theirs}_se_expand\.(\w+)", rf"{ours}{k}.fc2.\1"))
+                k += 1
+            rules.append((rf"{theirs}_project_conv\.(\w+)", rf"{ours}{k}.0.\1"))
+            rules.append((rf"{theirs}_bn2\.(\w+)", rf"{ours}{k}.1.\1"))
+            number += 1
+    return rename(state, rules, "efficientnet_pytorch's EfficientNet")

@@ -1,0 +1,316 @@
+"""Logits, gradients and running statistics are torchvision's and transformers', through safetensors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from safetensors.torch import save_file
+from torch import nn as tnn
+from torchvision.models import AlexNet, efficientnet, resnet, vgg, vision_transformer
+
+import lmbook
+from lmbook import functional as F
+from lmbook import models, nn
+from lmbook.backend import CheckpointError, ShapeError
+from lmbook.models import vit as our_vit
+from lmbook.training.checkpoint import load_tensors
+
+MBCONV = ((1, 3, 1, 16, 8, 1), (6, 5, 2, 8, 16, 2), (4, 3, 2, 16, 24, 1))
+CLASSES = 7
+
+
+def classifier(inputs: int, dropout_first: bool) -> tnn.Sequential:
+    """torchvision's head with 16 hidden units in place of 4096."""
+    a, b, c = tnn.Linear(inputs, 16), tnn.Linear(16, 16), tnn.Linear(16, CLASSES)
+    rest = (tnn.Dropout(0.0), a, tnn.ReLU()), (tnn.Dropout(0.0), b, tnn.ReLU())
+    parts = [*rest[0], *rest[1]] if dropout_first else [*rest[0][1:], rest[1][0], *rest[1][1:]]
+    return tnn.Sequential(*parts, *([] if dropout_first else [tnn.Dropout(0.0)]), c)
+
+
+def their_vgg(norm: bool) -> tnn.Module:
+    model = vgg.VGG(tnn.Sequential(), init_weights=False)
+    model.features = vgg.make_layers([8, "M", 12, 12, "M"], batch_norm=norm)
+    model.classifier = classifier(12 * 49, False)
+    return model
+
+
+def their_alexnet() -> tnn.Module:
+    with torch.device("meta"):
+        model = AlexNet()
+    model.features.to_empty(device="cpu")
+    model.classifier = classifier(256 * 36, True)
+    return model
+
+
+def their_efficientnet() -> tnn.Module:
+    stages = [efficientnet.MBConvConfig(e, k, s, i, o, n) for e, k, s, i, o, n in MBCONV]
+    return efficientnet.EfficientNet(
+        stages, 0.0, stochastic_depth_prob=0.0, num_classes=CLASSES, last_channel=96
+    )
+
+
+def their_resnet(block: Any) -> tnn.Module:
+    return resnet.ResNet(block, [1, 2, 1, 1], num_classes=CLASSES)
+
+
+def small_vgg(norm: bool) -> models.VGG:
+    return models.VGG(models.VGGConfig((1, 2), norm, CLASSES, 0.0, (8, 12), 16))
+
+
+def small_resnet(bottleneck: bool) -> models.ResNet:
+    return models.ResNet(models.ResNetConfig((1, 2, 1, 1), bottleneck, CLASSES))
+
+
+VIT = (32, 8, 2, 4, 16, 24)
+PAIRS: dict[str, tuple[Callable[[], nn.Module], Callable[[], tnn.Module], int]] = {
+    "AlexNet": (
+        lambda: models.AlexNet(models.AlexNetConfig(CLASSES, 0.0, hidden=16)), their_alexnet, 63,
+    ),
+    "VGG": (lambda: small_vgg(False), lambda: their_vgg(False), 28),
+    "VGG, batch norm": (lambda: small_vgg(True), lambda: their_vgg(True), 28),
+    "ResNet, basic": (lambda: small_resnet(False), lambda: their_resnet(resnet.BasicBlock), 40),
+    "ResNet, bottleneck": (lambda: small_resnet(True), lambda: their_resnet(resnet.Bottleneck), 40),
+    "EfficientNet": (
+        lambda: models.EfficientNet(
+            models.EfficientNetConfig(
+                stages=MBCONV, dropout=0.0, stochastic_depth=0.0, num_classes=CLASSES
+            )
+        ),
+        their_efficientnet, 33,
+    ),
+    "ViT": (
+        lambda: models.ViT(models.ViTConfig(*VIT, num_classes=CLASSES)),
+        lambda: vision_transformer.VisionTransformer(*VIT, num_classes=CLASSES), 32,
+    ),
+}  # fmt: skip
+
+
+def stir(model: tnn.Module) -> tnn.Module:
+    """Random values for everything, also for what begins as zeros or ones."""
+    generator = torch.Generator().manual_seed(0)
+    for name, value in model.state_dict().items():
+        if value.is_floating_point():
+            noise = torch.randn(value.shape, generator=generator)
+            if name.endswith("running_var"):
+                value.copy_(1 + noise.abs())
+            elif value.ndim > 1:
+                value.copy_(noise * (2 / max(value[0].numel(), 1)) ** 0.5)
+            else:
+                value.copy_(("weight" in name) + 0.2 * noise)
+    return model
+
+
+def loaded(ours: nn.Module, theirs: tnn.Module, folder: Any, change: Any = None) -> nn.Module:
+    """Ours with the weights of theirs, through a file with their public names."""
+    file = folder / "model.safetensors"
+    save_file({n: v.contiguous() for n, v in theirs.state_dict().items()}, file)
+    state, _ = load_tensors(file)
+    ours.load_state_dict(state if change is None else change(state))
+    return ours
+
+
+def images(size: int, batch: int = 3) -> np.ndarray:
+    return np.random.default_rng(1).standard_normal((batch, 3, size, size)).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_logits_gradients_and_statistics_are_torchvision_s(name, tmp_path):
+    build, reference, size = PAIRS[name]
+    theirs = stir(reference())
+    ours = loaded(build(), theirs, tmp_path)
+    x = images(size)
+    with torch.no_grad():
+        want = theirs.eval()(torch.tensor(x)).numpy()
+    assert np.abs(want).max() > 0.05  # something to compare
+    np.testing.assert_allclose(ours.eval()(lmbook.tensor(x)).data, want, atol=1e-4, rtol=1e-4)
+    ours.double().train()
+    theirs.double().train()
+    mine, y = lmbook.tensor(x.astype("f8"), requires_grad=True), np.array([1, 5, 0])
+    other = torch.tensor(x.astype("f8"), requires_grad=True)
+    logits, their_logits = ours(mine), theirs(other)
+    F.cross_entropy(logits, lmbook.tensor(y)).backward()
+    tnn.functional.cross_entropy(their_logits, torch.tensor(y)).backward()
+    np.testing.assert_allclose(logits.data, their_logits.detach().numpy(), rtol=1e-8, atol=1e-8)
+    gradients = {"the image": (mine.grad, other.grad)}
+    given = dict(theirs.named_parameters())
+    gradients |= {n: (p.grad, given[n].grad) for n, p in ours.named_parameters()}
+    for n, (a, b) in gradients.items():
+        unit = max(float(b.abs().max()), 1e-6)
+        np.testing.assert_allclose(a.data / unit, b.numpy() / unit, atol=1e-7, err_msg=n)
+    buffers = dict(theirs.named_buffers())
+    for n, b in ours.named_buffers():
+        np.testing.assert_allclose(b.data, buffers[n].numpy(), rtol=1e-9, atol=1e-9, err_msg=n)
+    assert len(dict(ours.named_buffers())) == len(buffers)
+
+
+def test_transformers_vit(tmp_path):
+    config = transformers.ViTConfig(
+        num_hidden_layers=2, hidden_size=16, num_attention_heads=4, intermediate_size=24,
+        image_size=32, patch_size=8, num_labels=CLASSES,
+    )  # fmt: skip
+    theirs = stir(transformers.ViTForImageClassification(config)).eval()
+    theirs.save_pretrained(tmp_path)
+    state, _ = load_tensors(tmp_path / "model.safetensors")
+    ours = models.ViT(models.ViTConfig(*VIT, num_classes=CLASSES, eps=config.layer_norm_eps))
+    ours.load_state_dict(our_vit.from_transformers(state))
+    same_logits(ours, theirs, 32)
+    del state["vit.encoder.layer.1.attention.attention.key.weight"]
+    with pytest.raises(KeyError, match=r"lacks \['encoder.*layer_1.self_attention.key.weight'\]"):
+        our_vit.from_transformers(state)
+
+
+@pytest.mark.parametrize("kind", ["basic", "bottleneck"])
+def test_transformers_resnet(kind, tmp_path):
+    wide = 4 if kind == "bottleneck" else 1
+    config = transformers.ResNetConfig(
+        embedding_size=8, hidden_sizes=[8 * wide, 16 * wide], depths=[1, 2], layer_type=kind,
+        num_labels=CLASSES,
+    )  # fmt: skip
+    theirs = stir(transformers.ResNetForImageClassification(config)).eval()
+    theirs.save_pretrained(tmp_path)
+    ours = models.ResNet.from_pretrained(tmp_path)
+    assert ours.config == models.ResNetConfig((1, 2), kind == "bottleneck", CLASSES, width=8)
+    same_logits(ours, theirs, 40)
+
+
+def same_logits(ours: nn.Module, theirs: tnn.Module, size: int) -> None:
+    x = images(size)
+    with torch.no_grad():
+        want = theirs(torch.tensor(x)).logits.numpy()
+    assert np.abs(want).max() > 0.05
+    np.testing.assert_allclose(ours.eval()(lmbook.tensor(x)).data, want, atol=1e-4, rtol=1e-4)
+
+
+def test_two_towers_are_torch_s_groups_and_normalisation():
+    ours = models.AlexNet(models.AlexNetConfig(CLASSES, two_towers=True, hidden=16)).eval()
+    state = {n: torch.tensor(a) for n, a in ours.state_dict().items()}
+    x = torch.tensor(images(99, 2))
+    f = tnn.functional
+
+    def conv(x: Any, i: int, **options: Any) -> Any:
+        return f.relu(
+            f.conv2d(x, state[f"features.{i}.weight"], state[f"features.{i}.bias"], **options)
+        )
+
+    y = f.max_pool2d(f.local_response_norm(conv(x, 0, stride=4), 5, 5e-4, 0.75, 2.0), 3, 2)
+    y = conv(y, 4, padding=2, groups=2)
+    y = f.max_pool2d(f.local_response_norm(y, 5, 5e-4, 0.75, 2.0), 3, 2)
+    y = conv(conv(y, 8, padding=1), 10, padding=1, groups=2)
+    want = f.max_pool2d(conv(y, 12, padding=1, groups=2), 3, 2).numpy()
+    got = ours.features(lmbook.tensor(x.numpy())).data
+    np.testing.assert_allclose(got, want, atol=1e-5)
+
+
+def test_lenets_train_and_see_only_their_connections(rng):
+    x = rng.random((20, 1, 28, 28)).astype("f4")
+    y = lmbook.tensor(np.arange(20) % 10)
+    for kind in (models.LeNet, models.LeNet5):
+        model = kind(models.LeNetConfig())
+        optimizer = lmbook.optim.AdamW(model.parameters(), 3e-3)
+        losses = []
+        for _ in range(60):
+            loss = F.cross_entropy(model(lmbook.tensor(x)), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        assert losses[-1] < 0.6 * losses[0], kind.__name__
+    maps = np.zeros((1, 6, 14, 14), "f4")
+    base = model.c3(lmbook.tensor(maps)).data
+    maps[0, 3] = 1  # map 3 of S2 feeds the outputs of table I that list it
+    moved = np.abs(model.c3(lmbook.tensor(maps)).data - base).max(axis=(0, 2, 3)) > 0
+    assert list(np.flatnonzero(moved)) == [1, 2, 3, 6, 7, 8, 9, 12, 14, 15]
+    with pytest.raises(ShapeError, match=r"must be \(batch, channels, 32, 32\) or 28"):
+        model(lmbook.zeros(1, 1, 30, 30))
+    with pytest.raises(ValueError, match="activation 'swish' is none of"):
+        models.LeNet(models.LeNetConfig(activation="swish"))
+
+
+def test_sizes_that_do_not_fit_are_named():
+    with pytest.raises(ShapeError, match="do not divide into patches"):
+        models.ViT(models.ViTConfig(30, 8, 1, 1, 8, 8))
+    model = models.ViT(models.ViTConfig(16, 8, 1, 1, 8, 8))
+    with pytest.raises(ShapeError, match=r"must be \(batch, 3, 16, 16\)"):
+        model(lmbook.zeros(1, 3, 24, 24))
+    with pytest.raises(KeyError, match=r"two entries become 'class_token'"):
+        our_vit.from_transformers({"class_token": 0, "vit.embeddings.cls_token": 0})
+
+
+def timm_folder(folder: Any, monkeypatch: Any, **config: Any) -> dict[str, torch.Tensor]:
+    """A checkpoint as timm has them on the Hub, of a small network."""
+    small = models.ResNetConfig((1, 2, 1, 1), num_classes=CLASSES, width=64)
+    monkeypatch.setitem(models.RESNETS, "resnet18", small)
+    state = stir(their_resnet(resnet.BasicBlock)).state_dict()
+    given = {"architecture": "resnet18", "num_classes": CLASSES, **config}
+    (folder / "config.json").write_text(json.dumps(given))
+    save_file(state, folder / "model.safetensors")
+    return state
+
+
+def test_timm_s_folder_has_torchvision_s_names(tmp_path, monkeypatch):
+    state = timm_folder(tmp_path, monkeypatch)
+    ours = models.ResNet.from_pretrained(tmp_path)
+    theirs = their_resnet(resnet.BasicBlock).eval()
+    theirs.load_state_dict(state)
+    x = images(40)
+    want = theirs(torch.tensor(x)).detach().numpy()
+    np.testing.assert_allclose(ours(lmbook.tensor(x)).data, want, atol=1e-4, rtol=1e-4)
+    assert not ours.training
+
+
+def test_a_checkpoint_that_does_not_fit_is_named(tmp_path, monkeypatch):
+    state = timm_folder(tmp_path, monkeypatch)
+    file = tmp_path / "model.safetensors"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-100])
+    with pytest.raises(CheckpointError, match=r"model\.safetensors"):
+        models.ResNet.from_pretrained(tmp_path)
+    wrong = {
+        r"missing: fc\.bias": {k: v for k, v in state.items() if k != "fc.bias"},
+        r"unknown: extra": state | {"extra": torch.zeros(2)},
+        r"of another shape: fc\.bias \(3,\), here \(7,\)": state | {"fc.bias": torch.zeros(3)},
+        r"of another type: bn1\.bias int64, here float32": state
+        | {"bn1.bias": torch.zeros(64, dtype=torch.int64)},
+    }
+    for message, changed in wrong.items():
+        save_file(changed, file)
+        with pytest.raises(CheckpointError, match=message):
+            models.ResNet.from_pretrained(tmp_path)
+    file.unlink()
+    torch.save(state, tmp_path / "pytorch_model.bin")
+    with pytest.raises(FileNotFoundError, match=r"pytorch_model\.bin is a pickle"):
+        models.ResNet.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"architecture": "resnet26d"}, "architecture is 'resnet26d'"),
+        ({"architecture": None, "model_type": "vit"}, "architecture is None"),
+    ],
+)
+def test_other_networks_are_refused(config, message, tmp_path, monkeypatch):
+    timm_folder(tmp_path, monkeypatch, **config)
+    with pytest.raises(CheckpointError, match=message):
+        models.ResNet.from_pretrained(tmp_path)
+
+
+def test_configurations_of_transformers_that_are_not_computed_are_refused():
+    base = transformers.ResNetConfig().to_dict()
+    assert models.ResNetConfig.from_hub(base).layers == (3, 4, 6, 3)
+    for change, message in (
+        ({"downsample_in_bottleneck": True}, "downsample_in_bottleneck is True"),
+        ({"hidden_sizes": [256, 512, 1024, 2000]}, "hidden_sizes is"),
+        ({"model_type": "vit"}, "model_type 'vit'"),
+        ({"depths": [3, 0]}, r"depths is \[3, 0\], no list"),
+        ({"depths": None}, "lacks layers"),
+        ({"embedding_size": "64"}, "width is '64'"),
+    ):
+        with pytest.raises(CheckpointError, match=message):
+            models.ResNetConfig.from_hub(base | change)
