@@ -140,24 +140,26 @@ def tree(name: str, threads: int) -> gpu.Report:
 @counts.test("the shuffles", "Sixteen warps do it once, and one warp has more to do.")
 def of_shuffles(ns, rng):  # type: ignore[no-untyped-def]
     got = number(ns.shuffles, "`shuffles`")
-    slip = {
+    slips: dict[float, str] = {
         16 * 9: ": the last rounds are done by a single warp",
         16 * 5: ": the warps' totals have to be added as well",
         16 * 5 + 5: ": there are fewer totals than lanes",
         16 * 5 + 3: ": a block of 512 has more totals than one of 256",
         9: ": every warp does its own rounds",
-    }.get(int(got), "")
+    }
+    slip = slips.get(got, "")
     expect_that(got == tree("reduce4_shuffle", 512).total.shuffles, "shuffles is not right" + slip)
 
 
 @counts.test("the branches", "In which rounds do some lanes of a warp add, and others not?")
 def of_divergent(ns, rng):  # type: ignore[no-untyped-def]
     got = number(ns.divergent, "`divergent`")
-    slip = {
+    slips: dict[float, str] = {
         11: ": in the first rounds whole warps add or rest",
         10: ": in the first rounds whole warps add or rest",
         5: ": there is one more `if`, after the rounds",
-    }.get(int(got), "")
+    }
+    slip = slips.get(got, "")
     expect_that(
         got == tree("reduce3_sequential", 1024).total.divergent, "divergent is not right" + slip
     )
@@ -168,10 +170,11 @@ def of_passes(ns, rng):  # type: ignore[no-untyped-def]
     loads = [q for q in tree("reduce2_strided", 256).requests if "+=" in q.text and not q.store]
     words = np.unique(loads[2].index)  # round 2: d = 2
     got = number(ns.passes, "`passes`")
-    slip = {
+    slips: dict[float, str] = {
         1: ": lanes 0 and 8 want different words of one bank",
         8: ": that is how many banks are used; how many words does each have to give?",
-    }.get(int(got), "")
+    }
+    slip = slips.get(got, "")
     expect_that(got == np.bincount(words % 32).max(), "passes is not right" + slip)
 
 
