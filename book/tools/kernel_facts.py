@@ -105,7 +105,7 @@ def exact(given: Any) -> Any:
 
 
 def difference(outputs: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> float:
-    """The largest |got - NumPy's| / (1 + |NumPy's|), 0 for equal infinities; infinity where one is no number."""
+    """The largest |got - NumPy's| / (1 + |NumPy's|); equal infinities count 0, what is no number infinity."""
     worst = 0.0
     for got, want in zip(outputs, expected, strict=True):
         with np.errstate(invalid="ignore"):
