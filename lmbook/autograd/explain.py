@@ -4,7 +4,15 @@ from typing import Any
 
 import numpy as np
 
-from lmbook.backend import DTypeError, IndexRangeError, NonFiniteError, ShapeError
+from lmbook.backend import (
+    DTypeError,
+    IndexRangeError,
+    NonFiniteError,
+    ShapeError,
+    ShapeOnly,
+    host,
+)
+from lmbook.backend.shape_only import refusal
 
 _FIXES = {
     "matmul": "the last axis of the first must be as long as the second-last of the second; "
@@ -28,12 +36,23 @@ def describe(x: Any) -> str:
     return str(tuple(x.shape)) if hasattr(x, "shape") else repr(x)[:40]
 
 
+def entries(data: Any) -> str:
+    """The entries of an array as the text of a tensor; of a mere shape, that."""
+    if type(data) is ShapeOnly:
+        return repr(data)
+    return np.array2string(host(data), precision=4, separator=", ", prefix="tensor(")
+
+
 def explain(name: str, arrays: tuple[Any, ...], error: Exception, wanted: Any = None) -> Exception:
-    """An error of the right kind for operation `name`; one of our own is passed on.
+    """An error of the right kind for operation `name`; one of our own, or unknown, is passed on.
 
     `wanted` is the shape asked for, where the operation has such a thing.
     """
-    if isinstance(error, ShapeError | DTypeError | IndexRangeError):
+    if any(type(a) is ShapeOnly for a in arrays):
+        return refusal(f"{name}, shapes {' and '.join(map(describe, arrays))}")
+    if isinstance(error, ShapeError | DTypeError | IndexRangeError) or not isinstance(
+        error, ValueError | IndexError | TypeError
+    ):
         return error
     shapes = " and ".join(describe(a) for a in arrays)
     shapes += "" if wanted is None else f" and the wanted {tuple(wanted)}"

@@ -329,6 +329,11 @@ class Methods:
         """A copy, with the gradient flowing through."""
         return self._op("clone")
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that its entries take."""
+        return self.data.nbytes
+
     def contiguous(self) -> "Tensor":
         """Itself if its memory is in row-major order, else a copy that is."""
         return self if self.data.flags.c_contiguous else self.clone()  # type: ignore[return-value]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lmbook.autograd import graph
-from lmbook.autograd.explain import explain, nonfinite
+from lmbook.autograd.explain import entries, explain, nonfinite
 from lmbook.autograd.graph import Node, anomaly_mode, grad_mode
 from lmbook.autograd.methods import Methods
 from lmbook.autograd.primitives import PRIMITIVES
@@ -148,7 +148,7 @@ class Tensor(Methods):
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:
-        text = np.array2string(host(self.data), precision=4, separator=", ", prefix="tensor(")
+        text = entries(self.data)
         kind = "" if self.dtype in (float32, np.int64, np.bool_) else f", dtype={self.dtype}"
         grad = f", grad_fn=<{self._node.name}>" if self._node else ", requires_grad=True"
         return f"tensor({text}{kind}{grad if self.requires_grad else ''})"
@@ -171,9 +171,8 @@ class Tensor(Methods):
         """Forget the gradient."""
         self.grad = None
 
-    # Changes in place: the graph notices them through the version counter
-
     def _change(self, operation: str) -> Array:
+        # the graph notices changes in place through the version counter
         if grad_mode.get() and self.requires_grad:
             raise GradientError(
                 f"{operation}: changes in place a tensor of shape {self.shape} that requires a "
@@ -238,7 +237,6 @@ class Tensor(Methods):
             self._version[0] -= 1  # nothing was changed
             raise explain("setitem", (data, value), error) from None
 
-    # Operators; every other operation is in `Methods`
     def _op(self, name: str, *others: Any, **params: Any) -> Tensor:
         return apply(name, self, *others, **params)
 
@@ -348,8 +346,10 @@ def apply(name: str, *inputs: Any, **params: Any) -> Tensor:
         arrays = [local(a) for a in arrays]
     try:
         out, pull = PRIMITIVES[name](*arrays, **params)
-    except (ValueError, IndexError, TypeError) as error:
-        raise explain(name, tuple(arrays), error, params.get("shape")) from None
+    except Exception as error:
+        if (told := explain(name, tuple(arrays), error, params.get("shape"))) is error:
+            raise
+        raise told from None
     if out.dtype is float64 and not any(getattr(a, "dtype", float32) == float64 for a in arrays):
         # integers and numbers make float32, as in PyTorch
         out = out.astype(params.get("dtype", float32))

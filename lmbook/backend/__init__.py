@@ -15,6 +15,7 @@ from lmbook.backend.errors import (
 )
 from lmbook.backend.memory import asarray, contiguous, host, is_array, namespace, on_gpu
 from lmbook.backend.random import default_generator, fork, manual_seed, using
+from lmbook.backend.shape_only import ShapeOnly, ShapeOnlyError
 from lmbook.backend.table import KERNELS, kernel
 
 Array = np.ndarray
@@ -22,7 +23,8 @@ Array = np.ndarray
 __all__ = [
     "KERNELS",
     "Array", "DTypeError", "GradientError", "IndexRangeError", "MissingDependency",
-    "NonFiniteError", "ShapeError", "asarray", "available", "bool_", "contiguous", "current",
+    "NonFiniteError", "ShapeError", "ShapeOnly", "ShapeOnlyError", "asarray",
+    "available", "bool_", "contiguous", "current",
     "default_dtype", "default_generator", "float16", "float32", "float64", "fork", "gpu_found", "host",
     "int32", "int64", "is_array", "kernel", "manual_seed", "namespace", "on_gpu", "require", "use", "using",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ import numpy as np
 
 from lmbook.backend import table
 from lmbook.backend.errors import require
+from lmbook.backend.shape_only import ShapeOnly
 
 
 def on_gpu(x: Any) -> bool:
@@ -34,6 +35,8 @@ def namespace(*arrays: Any) -> ModuleType:
 
 def asarray(x: Any, dtype: Any = None) -> Any:
     """`x` as an array in the memory of the backend in use, without a copy where none is needed."""
+    if type(x) is ShapeOnly:
+        return x if dtype is None or x.dtype == dtype else x.astype(dtype)
     if not table.on_gpu():
         return np.asarray(x, dtype)
     if not on_gpu(x):

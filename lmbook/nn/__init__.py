@@ -22,6 +22,7 @@ from lmbook.nn.embedding import (
     RotaryEmbedding,
     SinusoidalPositionalEncoding,
 )
+from lmbook.nn.init import shapes_only
 from lmbook.nn.linear import Identity, Linear
 from lmbook.nn.loss import (
     BCELoss,
@@ -116,4 +117,5 @@ __all__ = [
     "clip_grad_norm_",
     "clip_grad_value_",
     "init",
+    "shapes_only",
 ]

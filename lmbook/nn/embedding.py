@@ -74,22 +74,30 @@ class RotaryEmbedding(Module):
         super().__init__()
         if width % 2:
             raise ShapeError(f"RotaryEmbedding: the width must be even, got {width}")
-        angle = np.arange(max_length)[:, None] / base ** (np.arange(0, width, 2) / width)
-        self.cos, self.sin = np.cos(angle), np.sin(angle)
+        self.max_length = max_length
+        self.periods = base ** (np.arange(0, width, 2) / width)
+        self.cos = self.sin = np.zeros((0, width // 2))  # of the positions met so far
 
     def forward(self, x: Tensor, offset: int = 0) -> Tensor:
         """x, turned as positions offset, offset + 1, ... ask."""
-        length = x.shape[-2]
-        return F.rotary(
-            x, _positions(self.cos, length, offset), _positions(self.sin, length, offset)
-        )
+        end = offset + x.shape[-2]
+        if end > self.max_length:
+            raise _too_far(offset, end, self.max_length)
+        if end > len(self.cos):  # twice as many as before, so that this is rare
+            angle = np.arange(min(max(end, 2 * len(self.cos)), self.max_length))[:, None]
+            self.cos, self.sin = np.cos(angle / self.periods), np.sin(angle / self.periods)
+        return F.rotary(x, self.cos[offset:end], self.sin[offset:end])
 
 
 def _positions(table: Any, length: int, offset: int) -> Any:
     """Rows offset to offset + length - 1 of a table; an error where it has not so many."""
     if offset + length > table.shape[0]:
-        raise ShapeError(
-            f"positions {offset} to {offset + length - 1} asked for, the table has {table.shape[0]}; "
-            "build the layer with a larger max_length"
-        )
+        raise _too_far(offset, offset + length, table.shape[0])
     return table[offset : offset + length]
+
+
+def _too_far(start: int, end: int, length: int) -> ShapeError:
+    return ShapeError(
+        f"positions {start} to {end - 1} asked for, the table has {length}; "
+        "build the layer with a larger max_length"
+    )

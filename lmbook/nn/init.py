@@ -5,42 +5,77 @@ for a weight of shape (out, in, *kernel), in and out times the kernel's size.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from itertools import count
 from typing import Any
 
 import numpy as np
 
 from lmbook.autograd import Tensor
-from lmbook.backend import ShapeError, asarray, default_dtype, default_generator
+from lmbook.backend import ShapeError, ShapeOnly, asarray, default_dtype, default_generator
 
-_shapes_only = False
+_shapes_only: ContextVar[bool] = ContextVar("shapes_only", default=False)
+_number = count()  # of a filling that is put off
 
 
 @contextmanager
 def shapes_only() -> Iterator[None]:
-    """Build modules of any size inside the block without memory for their parameters."""
-    global _shapes_only
-    before, _shapes_only = _shapes_only, True
+    """Build modules of any size inside the block without memory for their parameters.
+
+    Count them, ask for shapes, types and bytes; whatever needs a value raises `ShapeOnlyError`. Give them
+    values with `load_state_dict(state, assign=True)`, or `materialize`. PyTorch: `torch.device("meta")`.
+    """
+    before = _shapes_only.get()
+    _shapes_only.set(True)
     try:
         yield
     finally:
-        _shapes_only = before
+        _shapes_only.set(before)
+
+
+def materialize(module: Any) -> Any:
+    """Allocate whatever of a module is a shape only, and fill it as its building would have.
+
+    After the same seed all values are those of a module that was built outside `shapes_only`. Returns the
+    module. PyTorch: `module.to_empty(device="cpu")` and `reset_parameters()`.
+    """
+    waiting: dict[int, tuple[Any, list[Tensor]]] = {}
+    for tensor in _tensors(module):
+        if type(tensor.data) is ShapeOnly:
+            empty, tensor.data = tensor.data, asarray(np.zeros(tensor.shape, tensor.dtype))
+            for number, draw in empty.fills:
+                waiting.setdefault(number, (draw, []))[1].append(tensor)
+    for _, (draw, tensors) in sorted(waiting.items(), key=lambda item: item[0]):
+        value = draw(default_generator())  # copies of a layer start alike
+        for tensor in tensors:
+            _write(tensor, value)
+    return module
+
+
+def _tensors(module: Any) -> Iterable[Tensor]:
+    """Parameters and buffers, each once."""
+    yield from module.parameters()
+    yield from (b for _, b in module.named_buffers())
 
 
 def new(*shape: int, dtype: Any = default_dtype) -> Tensor:
-    """Memory for a parameter, to be filled; inside `shapes_only`, a zero seen from everywhere."""
-    if _shapes_only:
-        return Tensor(np.broadcast_to(np.zeros((), dtype), shape))
-    return Tensor(np.zeros(shape, dtype))
+    """Memory for a parameter, to be filled; inside `shapes_only`, its shape and type alone."""
+    return Tensor(ShapeOnly(shape, dtype) if _shapes_only.get() else np.zeros(shape, dtype))
 
 
 def _fill(x: Tensor, draw: Any) -> Tensor:
-    if 0 not in x.data.strides or x.numel() <= 1:  # a shape without memory stays as it is
-        value = draw(default_generator())
-        x.data[...] = asarray(value, x.dtype) if isinstance(value, np.ndarray) else value
-        x._version[0] += 1
+    if type(x.data) is ShapeOnly:
+        x.data.fills.append((next(_number), draw))
+    else:
+        _write(x, draw(default_generator()))
     return x
+
+
+def _write(x: Tensor, value: Any) -> None:
+    x.data[...] = asarray(value, x.dtype) if isinstance(value, np.ndarray) else value
+    x._version[0] += 1
 
 
 def _fans(x: Tensor) -> tuple[int, int]:

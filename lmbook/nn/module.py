@@ -140,6 +140,12 @@ class Module:
         """How many numbers are trained."""
         return sum(p.numel() for p in self.parameters())
 
+    def num_bytes(self) -> int:
+        """Bytes that parameters and buffers take, each once."""
+        return sum(p.nbytes for p in self.parameters()) + sum(
+            b.nbytes for _, b in self.named_buffers()
+        )
+
     # Running
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -224,9 +230,12 @@ class Module:
         state.update({name: b.data for name, b in self._named("_buffers", None)})
         return state
 
-    def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> None:
+    def load_state_dict(
+        self, state: dict[str, Any], strict: bool = True, assign: bool = False
+    ) -> None:
         """Copy arrays (or tensors, also PyTorch's) into parameters and buffers of the same names.
 
+        With `assign` an array of the right type becomes the value itself, without a copy.
         Nothing is changed unless all of it fits. Raises `KeyError` for names that are missing or
         unknown (unless `strict` is False) and `ShapeError` for a shape that differs.
         """
@@ -245,7 +254,8 @@ class Module:
                 )
         with no_grad():
             for name, array in arrays.items():
-                own[name].data = asarray(array, own[name].dtype).copy()
+                given, dtype = asarray(array), own[name].dtype
+                own[name].data = given if assign and given.dtype == dtype else given.astype(dtype)
                 own[name]._version[0] += 1
 
     # Printing

@@ -10,6 +10,7 @@ import numpy as np
 from lmbook import functional as F
 from lmbook.autograd import Tensor, primitive
 from lmbook.autograd.ops import cat
+from lmbook.nn import init
 from lmbook.nn.activation import SwiGLU
 from lmbook.nn.container import ModuleList
 from lmbook.nn.linear import Linear
@@ -62,7 +63,7 @@ class MixtureOfExperts(Module):
         self.gate = Linear(dim, num_experts, bias=False)
         self.experts = ModuleList(SwiGLU(dim, hidden_dim) for _ in range(num_experts))
         if bias_rate:
-            self.register_buffer("expert_bias", Tensor(np.zeros(num_experts, np.float32)))
+            self.register_buffer("expert_bias", init.new(num_experts))
         self.load = np.zeros(num_experts)
         self.counts = np.zeros(num_experts)
         """(token, choice) pairs of each expert in training since the last `update_bias`."""
