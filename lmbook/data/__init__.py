@@ -37,6 +37,16 @@ from lmbook.data.minhash import (
     shingles,
 )
 from lmbook.data.mnist import Images, mnist_5k
+from lmbook.data.movielens import (
+    Features,
+    MovieLens,
+    Ratings,
+    leave_one_out,
+    movielens_100k,
+    pair_features,
+    random_split,
+    time_split,
+)
 from lmbook.data.near_duplicates import near_duplicate_groups
 from lmbook.data.nearest import TranslationMemory, bleu
 from lmbook.data.ngram import NGram
@@ -64,15 +74,16 @@ from lmbook.data.vectorise import CountVectorizer, Sparse, TfidfVectorizer
 __all__ = [
     "Archive", "BPETokenizer", "Baseline", "BucketSampler", "Bundled", "ByteLevelBPE",
     "CharTokenizer", "CountVectorizer", "DataError", "DataLoader", "DataSet", "EvaluationLoader",
-    "Images", "JobShopInstance", "MinHash", "MinMaxScaler", "NGram", "Pair", "PairBatch",
-    "PairCollate", "QualityFilter", "ShardedLoader", "Shards", "SkipGram", "Sparse", "Splits",
-    "StandardScaler", "StreamLoader", "Table", "TensorDataset", "Text", "TfidfVectorizer", "Tokenizer",
-    "TranslationMemory", "UnknownDataset", "UnknownToken", "WindowLoader", "WordPieceTokenizer",
-    "bleu", "brightness", "cache_dir", "candidate_pairs", "collision_probability",
-    "condition_number", "cutout", "deduplicate", "default_collate", "drop_boilerplate",
-    "exact_duplicates", "fetch", "jaccard", "job_shop", "job_shop_names", "keep_sentences",
-    "language_reference", "mixup", "mnist_5k", "near_duplicate_groups", "nhefs", "nhefs_columns", "normalise",
-    "normalise_text", "one_hot", "pad_sequences", "random_crop", "random_flip", "random_rotation",
-    "random_shift", "read_stata", "registry", "rotate", "shingles", "sift", "statistics_of", "translations",
-    "write_shards",
+    "Features", "Images", "JobShopInstance", "MinHash", "MinMaxScaler", "MovieLens", "NGram",
+    "Pair", "PairBatch", "PairCollate", "QualityFilter", "Ratings", "ShardedLoader", "Shards",
+    "SkipGram", "Sparse", "Splits", "StandardScaler", "StreamLoader", "Table", "TensorDataset",
+    "Text", "TfidfVectorizer", "Tokenizer", "TranslationMemory", "UnknownDataset", "UnknownToken",
+    "WindowLoader", "WordPieceTokenizer", "bleu", "brightness", "cache_dir", "candidate_pairs",
+    "collision_probability", "condition_number", "cutout", "deduplicate", "default_collate",
+    "drop_boilerplate", "exact_duplicates", "fetch", "jaccard", "job_shop", "job_shop_names",
+    "keep_sentences", "language_reference", "leave_one_out", "mixup", "mnist_5k",
+    "movielens_100k", "near_duplicate_groups", "nhefs", "nhefs_columns", "normalise",
+    "normalise_text", "one_hot", "pad_sequences", "pair_features", "random_crop", "random_flip",
+    "random_rotation", "random_shift", "random_split", "read_stata", "registry", "rotate",
+    "shingles", "sift", "statistics_of", "time_split", "translations", "write_shards",
 ]  # fmt: skip
