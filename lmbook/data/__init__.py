@@ -3,6 +3,15 @@
 Everything here gives NumPy arrays, strings and lists; the trainer makes tensors of them.
 """
 
+from lmbook.data.audio import (
+    log_mel,
+    mel_filters,
+    mu_law_decode,
+    mu_law_encode,
+    read_wav,
+    resample,
+    spectrogram,
+)
 from lmbook.data.augment import (
     brightness,
     cutout,
@@ -58,6 +67,7 @@ from lmbook.data.sequences import EvaluationLoader, StreamLoader, WindowLoader
 from lmbook.data.sharded_loader import ShardedLoader
 from lmbook.data.shards import Shards, write_shards
 from lmbook.data.skipgram import SkipGram
+from lmbook.data.speech import Utterances, recorded_speech, spoken_digits, synthesise
 from lmbook.data.splits import Splits
 from lmbook.data.stata import read_stata
 from lmbook.data.tokenizers import (
@@ -78,12 +88,14 @@ __all__ = [
     "Pair", "PairBatch", "PairCollate", "QualityFilter", "Ratings", "ShardedLoader", "Shards",
     "SkipGram", "Sparse", "Splits", "StandardScaler", "StreamLoader", "Table", "TensorDataset",
     "Text", "TfidfVectorizer", "Tokenizer", "TranslationMemory", "UnknownDataset", "UnknownToken",
-    "WindowLoader", "WordPieceTokenizer", "bleu", "brightness", "cache_dir", "candidate_pairs",
-    "collision_probability", "condition_number", "cutout", "deduplicate", "default_collate",
-    "drop_boilerplate", "exact_duplicates", "fetch", "jaccard", "job_shop", "job_shop_names",
-    "keep_sentences", "language_reference", "leave_one_out", "mixup", "mnist_5k",
-    "movielens_100k", "near_duplicate_groups", "nhefs", "nhefs_columns", "normalise",
-    "normalise_text", "one_hot", "pad_sequences", "pair_features", "random_crop", "random_flip",
-    "random_rotation", "random_shift", "random_split", "read_stata", "registry", "rotate",
-    "shingles", "sift", "statistics_of", "time_split", "translations", "write_shards",
+    "Utterances", "WindowLoader", "WordPieceTokenizer", "bleu", "brightness", "cache_dir",
+    "candidate_pairs", "collision_probability", "condition_number", "cutout", "deduplicate",
+    "default_collate", "drop_boilerplate", "exact_duplicates", "fetch", "jaccard", "job_shop",
+    "job_shop_names", "keep_sentences", "language_reference", "leave_one_out", "log_mel",
+    "mel_filters", "mixup", "mnist_5k", "movielens_100k", "mu_law_decode", "mu_law_encode",
+    "near_duplicate_groups", "nhefs", "nhefs_columns", "normalise", "normalise_text", "one_hot",
+    "pad_sequences", "pair_features", "random_crop", "random_flip", "random_rotation",
+    "random_shift", "random_split", "read_stata", "read_wav", "recorded_speech", "registry",
+    "resample", "rotate", "shingles", "sift", "spectrogram", "spoken_digits", "statistics_of",
+    "synthesise", "time_split", "translations", "write_shards",
 ]  # fmt: skip

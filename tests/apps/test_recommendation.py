@@ -120,8 +120,8 @@ def test_ratings_beat_the_biases(table):
         part.weight.data[...] = 0
     app.fit_biases(biases, splits.train)
     means = app.item_means(splits.train, 943, 1682)
-    als = app.MatrixFactorization(943, 1682, 8)
-    app.fit_als(als, *splits.train[:3], weight=0.09, sweeps=4)
+    als = app.MatrixFactorization(943, 1682, 16)
+    app.fit_als(als, *splits.train[:3], weight=0.13, sweeps=6)
     found = [app.rmse(m, splits.test) for m in (means, biases, als)]
     assert found[0] > found[1] + 0.05 and found[1] > found[2] + 0.01
     row = data.registry["movielens_100k"]
