@@ -221,7 +221,7 @@ def train_pairs(
     seed: int = 0,
 ) -> nn.Module:  # fmt: skip
     """Adam on pairs against sampled negatives, stopped at the best validation NDCG@10."""
-    stop = EarlyStopping("ndcg", largest=True, patience=3)
+    stop = EarlyStopping("ndcg", largest=True, patience=5)
     trainer = Trainer(
         model, Adam(model.parameters(), lr=lr), pair_loss, early_stopping=stop, progress=False
     )
@@ -259,7 +259,7 @@ def top_n(
 
 
 def next_film_task(
-    splits: Splits[Ratings], table: data.MovieLens, seed: int = 0, epochs: int = 10
+    splits: Splits[Ratings], table: data.MovieLens, seed: int = 0, epochs: int = 25
 ) -> dict[str, Figures]:
     """HR@10 and NDCG@10 on the held-out films, sampled and full, of popularity, implicit ALS and NCF."""
     users, items = table.num_users, table.num_items

@@ -1,6 +1,6 @@
 """Digits heard letter by letter: log-mel features, an acoustic model, the CTC loss, a beam.
 
-    python -m lmbook.apps.speech [--model linear]
+python -m lmbook.apps.speech [--model linear]
 """
 
 import argparse
@@ -104,14 +104,16 @@ def transcribe(model: Any, batches: SpeechBatches, beam: int | None = None) -> l
         if beam is None:
             heard += [read(s) for s in greedy_decode(log_probs, steps)]
         else:
-            heard += [
-                read(beam_decode(log_probs[:n, i], beam)[0][0]) for i, n in enumerate(steps)
-            ]
+            heard += [read(beam_decode(log_probs[:n, i], beam)[0][0]) for i, n in enumerate(steps)]
     return heard
 
 
 def train_recogniser(
-    splits: Splits[Utterances], kind: str = "acoustic", epochs: int = 15, lr: float = 3e-3, seed: int = 0
+    splits: Splits[Utterances],
+    kind: str = "acoustic",
+    epochs: int = 15,
+    lr: float = 3e-3,
+    seed: int = 0,
 ) -> tuple[nn.Module, Trainer]:
     """A model trained on the first part, with the character error rate of the second after each pass."""
     manual_seed(seed)

@@ -63,7 +63,14 @@ MEDIA = (
         split="by voice: 1,200 train, 150 validation, 300 test",
         task="what was said, letter by letter",
         loader="data.spoken_digits()",
-        baselines=(Baseline("one linear layer", "word error rate", 0.5, "seed 0"),),
+        baselines=(
+            Baseline(
+                "one linear layer",
+                "word error rate",
+                0.565,
+                "over windows of 31 frames, with the CTC loss; greedy decoding, lmbook.apps.speech",
+            ),
+        ),
         notes="Simulated: formants, not a throat. What holds here need not hold for recorded speech.",
     ),
     DataSet(
@@ -92,7 +99,7 @@ MEDIA = (
             Baseline(
                 "order-0 frequencies",
                 "nats a sample",
-                4.0,
+                4.0998,
                 "mu-law codes of 8 bits at 8 kHz; test part",
                 " nats",
             ),

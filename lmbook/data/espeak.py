@@ -48,6 +48,6 @@ def speak(library: str, data: str, requests: list) -> tuple[int, list[np.ndarray
 
 if __name__ == "__main__":
     with open(sys.argv[3], encoding="utf-8") as file:
-        rate, spoken = speak(*sys.argv[1:3], json.load(file))
+        rate, spoken = speak(sys.argv[1], sys.argv[2], json.load(file))
     lengths = [len(u) for u in spoken]
     np.savez(sys.argv[4], rate=rate, lengths=lengths, samples=np.concatenate(spoken))

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -30,7 +31,7 @@ VOICES = {
     "validation": ("m7", "f4", "Annie", "benjamin", "robert", "zac"),
     "test": ("m8", "Diogo", "Mario", "Mike", "boris", "steph", "travis", "paul"),
 }  # fmt: skip
-"""eSpeak NG's variants that repeat themselves (some draw their noise by the clock); no voice is in two parts."""
+"""eSpeak NG's variants, without those whose noise differs from run to run; no voice is in two parts."""
 
 
 class Utterances(NamedTuple):
@@ -68,7 +69,7 @@ def spoken_digits(
     return Splits(*(Utterances(waves[a:b], texts[a:b], voices[a:b]) for a, b in pairwise(stops)))
 
 
-def synthesise(requests: list[tuple[str, str, int, int]]) -> tuple[int, list[np.ndarray]]:
+def synthesise(requests: Sequence[tuple[str, str, int, int]]) -> tuple[int, list[np.ndarray]]:
     """Rate in Hz and samples (int16) of each request (text, voice, words a minute, pitch)."""
     archive = registry["spoken_digits"].archives[0]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:

@@ -124,7 +124,9 @@ def beam_decode(
     if width < 1:
         raise ValueError(f"beam_decode: width = {width} must be 1 or more")
     low = -np.inf
-    beam: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, low)}  # ends in blank, in a symbol
+    beam: dict[tuple[int, ...], tuple[float, float]] = {
+        (): (0.0, low)
+    }  # ends in blank, in a symbol
     for frame in np.asarray(raw(log_probs), np.float64):
         found: dict[tuple[int, ...], list[float]] = defaultdict(lambda: [low, low])
         for prefix, (silent, sounding) in beam.items():
@@ -139,6 +141,7 @@ def beam_decode(
                 bonus = language(prefix, symbol) if language else 0.0
                 longer = found[(*prefix, symbol)]
                 longer[1] = np.logaddexp(longer[1], before + p + bonus)
-        ranked = sorted(found.items(), key=lambda item: -np.logaddexp(*item[1]))
+        possible = [item for item in found.items() if max(item[1]) > low]
+        ranked = sorted(possible, key=lambda item: -np.logaddexp(item[1][0], item[1][1]))
         beam = {prefix: (a, b) for prefix, (a, b) in ranked[:width]}
     return [(list(prefix), float(np.logaddexp(a, b))) for prefix, (a, b) in beam.items()]

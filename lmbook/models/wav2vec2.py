@@ -76,7 +76,9 @@ class Wav2Vec2Model(nn.Module):
             n = (n - kernel) // stride + 1
         return n
 
-    def forward(self, samples: Tensor, lengths: Any = None, mask: Any = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, samples: Tensor, lengths: Any = None, mask: Any = None
+    ) -> tuple[Tensor, Tensor]:
         """Samples (N, S), their lengths (N,), moments to mask (N, T) -> hidden states (N, T, E), and the
         convolutions' normalised output (N, T, D), of which the quantiser makes targets."""
         least = _shortest(self.config)
@@ -152,7 +154,7 @@ class Quantizer(nn.Module):
 def gumbel_softmax(
     logits: Tensor, temperature: float, generator: np.random.Generator | None = None
 ) -> Tensor:
-    """A one-hot draw from softmax(logits), whose gradient is that of softmax((logits + Gumbel) / temperature)."""
+    """A one-hot draw from softmax(logits), with the gradient of softmax((logits + Gumbel) / temperature)."""
     noise = (generator or default_generator()).gumbel(size=logits.shape).astype(logits.dtype)
     soft = F.softmax((logits + noise) / temperature)
     return soft + Tensor(_one_hot(soft.data) - soft.data)
@@ -187,7 +189,7 @@ class Wav2Vec2ForPreTraining(nn.Module):
         self, samples: Tensor, mask: Any, negatives: Any, lengths: Any = None,
         generator: np.random.Generator | None = None,
     ) -> PreTraining:  # fmt: skip
-        """Samples (N, S), masked moments (N, T), and for each moment K others, as numbers into N T: (N, T, K).
+        """Samples (N, S), masked moments (N, T), and K others for each, as numbers into N T: (N, T, K).
 
         contrastive = sum over masked t of -log softmax(cos(c_t, [q_t; q of the others]) / 0.1)[0]
         diversity   = (1 - perplexity / (G V)) * masked moments
@@ -202,7 +204,9 @@ class Wav2Vec2ForPreTraining(nn.Module):
         targets = cat([q[where_masked].unsqueeze(1), q[others]], dim=1)  # (M, K + 1, P)
         cosine = (F.normalize(c).unsqueeze(1) * F.normalize(targets)).sum(-1)
         logits = cosine / self.config.contrastive_logits_temperature
-        same = (targets.data[:, 1:] == targets.data[:, :1]).all(axis=-1)  # the target itself is no rival
+        same = (targets.data[:, 1:] == targets.data[:, :1]).all(
+            axis=-1
+        )  # the target itself is no rival
         logits = logits.masked_fill(np.pad(same, ((0, 0), (1, 0))), -1e9)
         right = np.zeros(len(where_masked), np.int64)
         contrastive = F.cross_entropy(logits, Tensor(right), reduction="sum")
@@ -258,14 +262,16 @@ def span_mask(
 def sample_negatives(
     mask: np.ndarray, count: int, generator: np.random.Generator | None = None
 ) -> np.ndarray:
-    """For each masked moment, `count` other masked ones of the same row, as numbers into N T: (N, T, count)."""
+    """For each masked moment, K = `count` other masked ones of its row, as numbers into N T: (N, T, K)."""
     generator = generator or default_generator()
     n, t = mask.shape
     negatives = np.zeros((n, t, count), np.int64)
     for row in range(n):
         places = np.flatnonzero(mask[row])
         if len(places) < 2:
-            raise ShapeError(f"sample_negatives: row {row} has {len(places)} masked moments, 2 are needed")
+            raise ShapeError(
+                f"sample_negatives: row {row} has {len(places)} masked moments, 2 are needed"
+            )
         drawn = generator.integers(0, len(places) - 1, (len(places), count))
         drawn += drawn >= np.arange(len(places))[:, None]  # never itself
         negatives[row, places] = row * t + places[drawn]

@@ -106,9 +106,11 @@ class WaveNet(nn.Module):
         """
         codes = np.asarray(codes)
         if codes.ndim != 2 or not codes.shape[1]:
-            raise ShapeError(f"WaveNet.generate: codes {codes.shape} must be (batch, 1 or more samples)")
+            raise ShapeError(
+                f"WaveNet.generate: codes {codes.shape} must be (batch, 1 or more samples)"
+            )
         generator = generator or default_generator()
-        cache = SampleCache(self, len(codes)) if use_cache else None
+        cache: Any = SampleCache(self, len(codes)) if use_cache else None
         with no_grad():
             for t in range(codes.shape[1] if cache is not None else 0):
                 logits = cache.step(codes[:, t])
@@ -165,7 +167,9 @@ def _map(layer: nn.Conv1d, x: np.ndarray) -> np.ndarray:
 
 
 def next_code_loss(model: WaveNet, codes: Tensor) -> Tensor:
-    """Mean -log p of codes (N, T) that have the whole receptive field, or as much as is there, behind them."""
+    """Mean -log p of those codes (N, T) that have the receptive field, or all that is there, behind them."""
     first = min(model.config.receptive_field, codes.shape[1] - 1) - 1
     logits = model(codes[:, :-1])[:, first:]
-    return F.cross_entropy(logits.reshape(-1, model.config.codes), codes[:, first + 1 :].reshape(-1))
+    return F.cross_entropy(
+        logits.reshape(-1, model.config.codes), codes[:, first + 1 :].reshape(-1)
+    )

@@ -99,14 +99,17 @@ def test_pre_training_loss_and_gradients_equal_transformers(kind, tmp_path, rng)
     negatives = sample_negatives(mask, 4, np.random.default_rng(0))
     reference.config.apply_spec_augment = True
     want = reference(
-        torch.tensor(x), mask_time_indices=torch.tensor(mask), sampled_negative_indices=torch.tensor(negatives)
+        torch.tensor(x), mask_time_indices=torch.tensor(mask),
+        sampled_negative_indices=torch.tensor(negatives),
     )  # fmt: skip
     got = model(Tensor(x), mask, negatives)
     for name, ours, theirs in (
         ("loss", got.loss, want.loss), ("contrastive", got.contrastive, want.contrastive_loss),
         ("diversity", got.diversity, want.diversity_loss),
     ):  # fmt: skip
-        assert ours.item() == pytest.approx(theirs.item(), rel=1e-8), name
+        assert ours.item() == pytest.approx(theirs.item(), rel=1e-5), (
+            name
+        )  # theirs: cosines in float32
     got.loss.backward()
     want.loss.backward()
     theirs = dict(reference.named_parameters())
@@ -114,7 +117,9 @@ def test_pre_training_loss_and_gradients_equal_transformers(kind, tmp_path, rng)
         g = theirs[name].grad
         mine = np.zeros(p.shape) if p.grad is None else p.grad.data
         other = np.zeros(p.shape) if g is None else g.numpy()
-        np.testing.assert_allclose(mine, other, atol=1e-7, err_msg=name)
+        np.testing.assert_allclose(
+            mine, other, atol=2e-5 * max(1, np.abs(other).max()), err_msg=name
+        )
 
 
 def test_ctc_head_and_loss_equal_transformers(tmp_path, rng):
@@ -152,7 +157,9 @@ def test_published_sizes(kind, ours, theirs):
 def test_a_moment_sees_400_samples_and_stands_every_320(rng):
     model = Wav2Vec2Model.__new__(Wav2Vec2Model)
     object.__setattr__(model, "config", Wav2Vec2Config())
-    np.testing.assert_array_equal(Wav2Vec2Model.output_lengths(model, [399, 400, 719, 720]), [0, 1, 1, 2])
+    np.testing.assert_array_equal(
+        Wav2Vec2Model.output_lengths(model, [399, 400, 719, 720]), [0, 1, 1, 2]
+    )
     small = Wav2Vec2Model(Wav2Vec2Config(**SMALL, **KINDS["large"])).double()
     x = Tensor(rng.standard_normal((1, 200)), requires_grad=True)
     (small.feature_extractor(x)[0, :, 2] * rng.standard_normal(14)).sum().backward()
@@ -165,7 +172,9 @@ def test_a_moment_sees_400_samples_and_stands_every_320(rng):
 def test_span_masks():
     mask = span_mask((200, 750), generator=np.random.default_rng(0))
     assert mask.mean() == pytest.approx(0.49, abs=0.01)  # the paper's figure
-    runs = np.diff(np.flatnonzero(np.diff(np.pad(mask, ((0, 0), (1, 1))).reshape(-1).astype(int))))[::2]
+    runs = np.diff(np.flatnonzero(np.diff(np.pad(mask, ((0, 0), (1, 1))).reshape(-1).astype(int))))[
+        ::2
+    ]
     assert runs.min() == 10 and runs.mean() == pytest.approx(14.7, abs=0.4)  # appendix A.2
     short = span_mask((2, 50), 0.1, 5, np.random.default_rng(0), [50, 20])
     assert not short[1, 20:].any() and short.any(axis=1).all()
@@ -200,7 +209,9 @@ def test_gumbel_draws_follow_the_softmax_and_pass_its_gradient(rng):
 def test_perplexity_is_one_a_group_or_all_codes():
     quantizer = Quantizer(Wav2Vec2Config(**SMALL)).double().eval()
     features = Tensor(np.zeros((1, 5, 14)))
-    assert quantizer(features)[1].item() == pytest.approx(2, rel=1e-5)  # one code in each of 2 groups
+    assert quantizer(features)[1].item() == pytest.approx(
+        2, rel=1e-5
+    )  # one code in each of 2 groups
     quantizer.train()
     lmbook.nn.init.zeros_(quantizer.weight_proj.weight)
     assert quantizer(features)[1].item() == pytest.approx(12, rel=1e-5)  # 2 groups of 6, all alike

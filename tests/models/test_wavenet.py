@@ -48,7 +48,9 @@ def test_the_future_is_not_heard(rng):
     assert np.abs(a[:, 20] - b[:, 20]).max() > 1e-3
 
 
-@pytest.mark.parametrize(("kernel", "layers", "stacks"), [(2, 3, 2), (3, 3, 1), (2, 1, 1), (4, 2, 2)])
+@pytest.mark.parametrize(
+    ("kernel", "layers", "stacks"), [(2, 3, 2), (3, 3, 1), (2, 1, 1), (4, 2, 2)]
+)
 def test_cached_samples_equal_the_slow_ones(rng, kernel, layers, stacks):
     model, codes = small(kernel, layers, stacks), rng.integers(0, 11, (2, 7))
     fast, slow = (
@@ -89,7 +91,10 @@ def test_a_layer_equals_torch(rng):
     padded = torch.nn.functional.pad(torch.tensor(x), (2, 0))
     a, b = torch.nn.functional.conv1d(padded, *conv).chunk(2, 1)
     z = torch.tanh(a) * torch.sigmoid(b)
-    want = torch.tensor(x) + torch.nn.functional.conv1d(z, *res), torch.nn.functional.conv1d(z, *skip)
+    want = (
+        torch.tensor(x) + torch.nn.functional.conv1d(z, *res),
+        torch.nn.functional.conv1d(z, *skip),
+    )
     for ours, theirs in zip(model.layers[0](Tensor(x)), want):
         np.testing.assert_allclose(ours.data, theirs.numpy(), atol=1e-12)
     assert layer.reach == 4 and layer.residual is None
