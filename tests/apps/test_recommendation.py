@@ -97,6 +97,10 @@ def test_sampled_candidates_are_unmet_films(table):
 
     for negatives in (99, None):
         assert app.top_n(cheat, seen, out.test, 1682, negatives) == {"hr": 1.0, "ndcg": 1.0}
+    popular = np.bincount(out.train.items, minlength=1682)
+    found = app.top_n(lambda users: np.tile(popular, (len(users), 1)), seen, out.test, 1682)
+    want = data.registry["movielens_100k"].baseline("HR@10")
+    assert found["hr"] == pytest.approx(want, abs=5e-4)
     chance = app.top_n(lambda users: np.zeros((len(users), 1682)), seen, out.test, 1682)
     assert chance["hr"] == pytest.approx(0.1, abs=0.03)
 
