@@ -41,6 +41,10 @@ class Utterances(NamedTuple):
     texts: list[str]
     voices: list[str]
 
+    def first(self, n: int) -> "Utterances":
+        """The first n of them."""
+        return Utterances(self.waves[:n], self.texts[:n], self.voices[:n])
+
 
 @lru_cache(maxsize=2)
 def spoken_digits(

@@ -165,12 +165,14 @@ def _one_hot(x: np.ndarray) -> np.ndarray:
 
 
 class PreTraining(NamedTuple):
-    """`loss` is their sum, the second weighted; `accuracy`, how often the right target is the likeliest."""
+    """`loss` is the other two's sum, the second weighted; `accuracy`, how often the right target is the
+    likeliest; `masked`, how many moments all this is about."""
 
     loss: Tensor
     contrastive: Tensor
     diversity: Tensor
     accuracy: float
+    masked: int
 
 
 class Wav2Vec2ForPreTraining(nn.Module):
@@ -214,7 +216,7 @@ class Wav2Vec2ForPreTraining(nn.Module):
         diversity = (1 - perplexity / most) * len(where_masked)
         loss = contrastive + self.config.diversity_loss_weight * diversity
         accuracy = float((logits.data.argmax(axis=1) == 0).mean()) if len(right) else math.nan
-        return PreTraining(loss, contrastive, diversity, accuracy)
+        return PreTraining(loss, contrastive, diversity, accuracy, len(where_masked))
 
 
 class Wav2Vec2ForCTC(nn.Module):
