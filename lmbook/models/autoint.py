@@ -27,7 +27,7 @@ class AutoIntConfig(FieldConfig):
 class Interaction(nn.Module):
     """ReLU(heads + W_res x): each field as a mixture of what the fields say, in H heads.
 
-    a_h(i, j) = softmax_j(<W_q x_i, W_k x_j>), without a scale, as in the paper's equation 5.
+    a_h(i, j) = softmax_j(<W_q x_i, W_k x_j>), without a scale, as in the paper.
     """
 
     def __init__(self, width: int, heads: int, head_width: int) -> None:

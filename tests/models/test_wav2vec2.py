@@ -175,7 +175,7 @@ def test_span_masks():
     runs = np.diff(np.flatnonzero(np.diff(np.pad(mask, ((0, 0), (1, 1))).reshape(-1).astype(int))))[
         ::2
     ]
-    assert runs.min() == 10 and runs.mean() == pytest.approx(14.7, abs=0.4)  # appendix A.2
+    assert runs.min() == 10 and runs.mean() == pytest.approx(14.7, abs=0.4)  # section 4.2
     short = span_mask((2, 50), 0.1, 5, np.random.default_rng(0), [50, 20])
     assert not short[1, 20:].any() and short.any(axis=1).all()
     with pytest.raises(ShapeError, match="row 0 has 4 moments, a span takes 10"):
