@@ -1,6 +1,7 @@
 """CTC against PyTorch, against the sum over every path, and against finite differences."""
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from lmbook import functional as F
 from lmbook import nn
 from lmbook.autograd import Tensor, gradcheck
 from lmbook.backend import DTypeError, IndexRangeError, ShapeError
+from tests.parity import parity
 
 BATCHES = {
     # T, C, target lengths, input lengths, blank
@@ -30,6 +32,26 @@ def draw(rng, name):
     symbols = [s for s in range(c) if s != blank]
     targets = rng.choice(symbols, (len(steps), max([*lengths, 1])))
     return logits, targets, np.array(steps), np.array(lengths), blank
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("kind", ["functional.ctc_loss", "nn.CTCLoss"])
+def test_parity(kind, reduction):
+    """Behind log_softmax, in both types, on both backends, in every layout."""
+    targets = np.array([[1, 2, 2], [3, 1, 0]])
+    lengths = np.array([7, 5]), np.array([3, 2])
+    ours = partial(F.ctc_loss, reduction=reduction)
+    theirs = partial(TF.ctc_loss, reduction=reduction)
+    if kind == "nn.CTCLoss":
+        ours, theirs = nn.CTCLoss(reduction=reduction), torch.nn.CTCLoss(reduction=reduction)
+    given = [torch.tensor(a) for a in (targets, *lengths)]
+    parity(
+        kind if reduction == "mean" else f"{kind}, {reduction}",
+        lambda x: ours(F.log_softmax(x), targets, *lengths),
+        lambda x: theirs(x.log_softmax(-1), *given),
+        [(7, 2, 4)],
+        [(9, 2, 5)],
+    )
 
 
 def collapse(path, blank):
