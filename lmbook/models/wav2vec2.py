@@ -5,6 +5,7 @@ E hidden_size, D the last convolution's channels, G groups of V codes each, K di
 """
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -56,6 +57,23 @@ class Wav2Vec2Config:
             1024, 24, 16, 4096, conv_bias=True, feat_extract_norm="layer", do_stable_layer_norm=True,
             codevector_dim=768, proj_codevector_dim=768,
         )  # fmt: skip
+
+
+RENAMES = (
+    (r"conv\.weight_g$", "conv.parametrizations.weight.original0"),
+    (r"conv\.weight_v$", "conv.parametrizations.weight.original1"),
+)
+"""Patterns of names in older checkpoints, and what they are called now."""
+
+
+def renamed(state: dict[str, Any]) -> dict[str, Any]:
+    """A checkpoint's arrays under today's names: older ones name the kernel's two parts otherwise."""
+    new = {}
+    for name, value in state.items():
+        for pattern, replacement in RENAMES:
+            name = re.sub(pattern, replacement, name)
+        new[name] = value
+    return new
 
 
 class Wav2Vec2Model(nn.Module):
