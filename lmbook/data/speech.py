@@ -85,7 +85,7 @@ def synthesise(requests: Sequence[tuple[str, str, int, int]]) -> tuple[int, list
         library = folder / archive.members[0]
         (folder / "requests.json").write_text(json.dumps(requests), encoding="utf-8")
         command = [
-            sys.executable, espeak.__file__, str(library), str(library.parent),
+            sys.executable, "-P", espeak.__file__, str(library), str(library.parent),
             str(folder / "requests.json"), str(folder / "out.npz"),
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, errors="replace")
