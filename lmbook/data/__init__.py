@@ -3,6 +3,15 @@
 Everything here gives NumPy arrays, strings and lists; the trainer makes tensors of them.
 """
 
+from lmbook.data.audio import (
+    log_mel,
+    mel_filters,
+    mu_law_decode,
+    mu_law_encode,
+    read_wav,
+    resample,
+    spectrogram,
+)
 from lmbook.data.augment import (
     brightness,
     cutout,
@@ -38,6 +47,16 @@ from lmbook.data.minhash import (
 )
 from lmbook.data.minilm import minilm
 from lmbook.data.mnist import Images, mnist_5k
+from lmbook.data.movielens import (
+    Features,
+    MovieLens,
+    Ratings,
+    leave_one_out,
+    movielens_100k,
+    pair_features,
+    random_split,
+    time_split,
+)
 from lmbook.data.near_duplicates import near_duplicate_groups
 from lmbook.data.nearest import TranslationMemory, bleu
 from lmbook.data.ngram import NGram
@@ -51,6 +70,7 @@ from lmbook.data.sharded_loader import ShardedLoader
 from lmbook.data.shards import Shards, write_shards
 from lmbook.data.skipgram import SkipGram
 from lmbook.data.solar import Cells, solar_cells
+from lmbook.data.speech import Utterances, recorded_speech, spoken_digits, synthesise
 from lmbook.data.splits import Splits
 from lmbook.data.stata import read_stata
 from lmbook.data.tokenizers import (
@@ -68,16 +88,19 @@ from lmbook.data.vectorise import CountVectorizer, Sparse, TfidfVectorizer
 __all__ = [
     "Archive", "BPETokenizer", "Baseline", "BucketSampler", "Bundled", "ByteLevelBPE", "Cells",
     "CharTokenizer", "CountVectorizer", "DataError", "DataLoader", "DataSet", "EvaluationLoader",
-    "Images", "JobShopInstance", "MinHash", "MinMaxScaler", "NGram", "Pair", "PairBatch",
-    "PairCollate", "QualityFilter", "ShardedLoader", "Shards", "SkipGram", "Sparse", "Splits",
-    "StandardScaler", "StreamLoader", "Table", "TensorDataset", "Text", "TfidfVectorizer",
-    "Tokenizer", "TranslationMemory", "UnknownDataset", "UnknownToken", "WindowLoader",
-    "WordPieceTokenizer", "bleu", "brightness", "cache_dir", "candidate_pairs",
-    "collision_probability", "condition_number", "cutout", "deduplicate", "default_collate",
-    "drop_boilerplate", "efficientnet_lite0", "exact_duplicates", "fetch", "imagenet_names",
-    "jaccard", "job_shop", "job_shop_names", "keep_sentences", "language_reference", "minilm",
-    "mixup", "mnist_5k", "near_duplicate_groups", "nhefs", "nhefs_columns", "normalise",
-    "normalise_text", "one_hot", "open_picture", "pad_sequences", "photographs", "random_crop",
-    "random_flip", "random_rotation", "random_shift", "read_stata", "read_torch", "registry",
-    "rotate", "shingles", "sift", "solar_cells", "statistics_of", "translations", "write_shards",
+    "Features", "Images", "JobShopInstance", "MinHash", "MinMaxScaler", "MovieLens", "NGram",
+    "Pair", "PairBatch", "PairCollate", "QualityFilter", "Ratings", "ShardedLoader", "Shards",
+    "SkipGram", "Sparse", "Splits", "StandardScaler", "StreamLoader", "Table", "TensorDataset",
+    "Text", "TfidfVectorizer", "Tokenizer", "TranslationMemory", "UnknownDataset", "UnknownToken",
+    "Utterances", "WindowLoader", "WordPieceTokenizer", "bleu", "brightness", "cache_dir",
+    "candidate_pairs", "collision_probability", "condition_number", "cutout", "deduplicate",
+    "default_collate", "drop_boilerplate", "efficientnet_lite0", "exact_duplicates", "fetch",
+    "imagenet_names", "jaccard", "job_shop", "job_shop_names", "keep_sentences",
+    "language_reference", "leave_one_out", "log_mel", "mel_filters", "minilm", "mixup", "mnist_5k",
+    "movielens_100k", "mu_law_decode", "mu_law_encode", "near_duplicate_groups", "nhefs",
+    "nhefs_columns", "normalise", "normalise_text", "one_hot", "open_picture", "pad_sequences",
+    "pair_features", "photographs", "random_crop", "random_flip", "random_rotation", "random_shift",
+    "random_split", "read_stata", "read_torch", "read_wav", "recorded_speech", "registry",
+    "resample", "rotate", "shingles", "sift", "solar_cells", "spectrogram", "spoken_digits",
+    "statistics_of", "synthesise", "time_split", "translations", "write_shards",
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from lmbook.data.cards import Archive, Baseline, Bundled, DataSet
+from lmbook.data.catalogue_media import MEDIA
 from lmbook.data.catalogue_pictures import PICTURES
 from lmbook.data.errors import UnknownDataset
 
@@ -294,4 +295,4 @@ class Registry(Mapping[str, DataSet]):
         return len(self._rows)
 
 
-registry = Registry(_ROWS + PICTURES)
+registry = Registry(_ROWS + PICTURES + MEDIA)

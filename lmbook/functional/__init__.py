@@ -26,6 +26,7 @@ from lmbook.functional.conv import (
     fold,
     unfold,
 )
+from lmbook.functional.ctc import ctc_loss
 from lmbook.functional.linear import dropout, embedding, linear, stochastic_depth
 from lmbook.functional.loss import (
     binary_cross_entropy,
@@ -68,6 +69,7 @@ __all__ = [
     "conv_transpose1d",
     "conv_transpose2d",
     "cross_entropy",
+    "ctc_loss",
     "dropout",
     "embedding",
     "fold",

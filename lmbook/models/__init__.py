@@ -1,6 +1,8 @@
 """Level 4: models, one flat file each."""
 
 from lmbook.models.alexnet import AlexNet, AlexNetConfig
+from lmbook.models.audio_mae import AudioMAE, AudioMAEConfig
+from lmbook.models.autoint import AutoInt, AutoIntConfig
 from lmbook.models.bert import (
     BertConfig,
     BertForMaskedLM,
@@ -10,14 +12,27 @@ from lmbook.models.bert import (
     BertModel,
 )
 from lmbook.models.classifier import Guess, ImageClassifier
+from lmbook.models.ctc import (
+    AcousticConfig,
+    AcousticModel,
+    beam_decode,
+    greedy_decode,
+)
 from lmbook.models.deepseek import DeepSeek, DeepSeekConfig
 from lmbook.models.efficientnet import EFFICIENTNETS, EfficientNet, EfficientNetConfig
+from lmbook.models.factorization_machine import DeepFM, FactorizationMachine, FieldConfig
 from lmbook.models.generation import KVCache, generate, sample
 from lmbook.models.gpt import GPT, GPTConfig
 from lmbook.models.gradcam import grad_cam
 from lmbook.models.hub import HubError
 from lmbook.models.lenet import LeNet, LeNet5, LeNetConfig
 from lmbook.models.llama import Llama, LlamaConfig
+from lmbook.models.matrix_factorization import (
+    MatrixFactorization,
+    fit_als,
+    fit_implicit_als,
+)
+from lmbook.models.ncf import GMF, NCFConfig, NeuMF
 from lmbook.models.pretrained import Names, PretrainedModule
 from lmbook.models.resnet import RESNETS, ResNet, ResNetConfig
 from lmbook.models.sentences import SentenceEncoder
@@ -25,13 +40,79 @@ from lmbook.models.t5 import T5, T5Config
 from lmbook.models.transformer import Transformer, TransformerConfig
 from lmbook.models.vgg import VGG, VGGS, VGGConfig
 from lmbook.models.vit import VITS, ViT, ViTConfig
+from lmbook.models.wav2vec2 import (
+    Wav2Vec2Config,
+    Wav2Vec2ForCTC,
+    Wav2Vec2ForPreTraining,
+    Wav2Vec2Model,
+)
+from lmbook.models.wavenet import WaveNet, WaveNetConfig
 
 __all__ = [
-    "EFFICIENTNETS", "GPT", "RESNETS", "T5", "VGG", "VGGS", "VITS", "AlexNet", "AlexNetConfig",
-    "BertConfig", "BertForMaskedLM", "BertForPreTraining", "BertForQuestionAnswering",
-    "BertForSequenceClassification", "BertModel", "DeepSeek", "DeepSeekConfig", "EfficientNet",
-    "EfficientNetConfig", "GPTConfig", "Guess", "HubError", "ImageClassifier", "KVCache", "LeNet",
-    "LeNet5", "LeNetConfig", "Llama", "LlamaConfig", "Names", "PretrainedModule", "ResNet",
-    "ResNetConfig", "SentenceEncoder", "T5Config", "Transformer", "TransformerConfig", "VGGConfig",
-    "ViT", "ViTConfig", "generate", "grad_cam", "sample",
+    "EFFICIENTNETS",
+    "GMF",
+    "GPT",
+    "RESNETS",
+    "T5",
+    "VGG",
+    "VGGS",
+    "VITS",
+    "AcousticConfig",
+    "AcousticModel",
+    "AlexNet",
+    "AlexNetConfig",
+    "AudioMAE",
+    "AudioMAEConfig",
+    "AutoInt",
+    "AutoIntConfig",
+    "BertConfig",
+    "BertForMaskedLM",
+    "BertForPreTraining",
+    "BertForQuestionAnswering",
+    "BertForSequenceClassification",
+    "BertModel",
+    "DeepFM",
+    "DeepSeek",
+    "DeepSeekConfig",
+    "EfficientNet",
+    "EfficientNetConfig",
+    "FactorizationMachine",
+    "FieldConfig",
+    "GPTConfig",
+    "Guess",
+    "HubError",
+    "ImageClassifier",
+    "KVCache",
+    "LeNet",
+    "LeNet5",
+    "LeNetConfig",
+    "Llama",
+    "LlamaConfig",
+    "MatrixFactorization",
+    "NCFConfig",
+    "Names",
+    "NeuMF",
+    "PretrainedModule",
+    "ResNet",
+    "ResNetConfig",
+    "SentenceEncoder",
+    "T5Config",
+    "Transformer",
+    "TransformerConfig",
+    "VGGConfig",
+    "ViT",
+    "ViTConfig",
+    "Wav2Vec2Config",
+    "Wav2Vec2ForCTC",
+    "Wav2Vec2ForPreTraining",
+    "Wav2Vec2Model",
+    "WaveNet",
+    "WaveNetConfig",
+    "beam_decode",
+    "fit_als",
+    "fit_implicit_als",
+    "generate",
+    "grad_cam",
+    "greedy_decode",
+    "sample",
 ]  # fmt: skip

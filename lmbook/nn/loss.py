@@ -91,3 +91,22 @@ class CrossEntropyLoss(_Loss):
         return F.cross_entropy(
             input, target, self.ignore_index, self.reduction, self.label_smoothing
         )
+
+
+class CTCLoss(_Loss):
+    """-log of the summed probability of all alignments, see `functional.ctc_loss`."""
+
+    def __init__(
+        self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False
+    ) -> None:
+        super().__init__(reduction)
+        self.blank, self.zero_infinity = blank, zero_infinity
+
+    def forward(
+        self, log_probs: Tensor, targets: Any, input_lengths: Any, target_lengths: Any
+    ) -> Tensor:
+        """The loss."""
+        return F.ctc_loss(
+            log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction,
+            self.zero_infinity,
+        )  # fmt: skip
