@@ -73,7 +73,7 @@ def _file(hub: Any, name: str, file: str, revision: str | None) -> Path:
         raise FileNotFoundError(
             f"{where}: the model has no such file; only checkpoints in safetensors format can be read"
         ) from error
-    except (OSError, errors.HfHubHTTPError) as error:
+    except Exception as error:  # the client lets those of its network library through
         raise HubError(f"{where}: the download failed ({error}); try again") from error
 
 

@@ -30,6 +30,7 @@ class Hub:
         self.repositories: dict[str, dict[str, Path]] = {}
         self.asked: list[str] = []
         self.wrong: set[str] = set()
+        self.cut: set[str] = set()
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -74,7 +75,7 @@ class Hub:
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 if body:
-                    self.wfile.write(data)
+                    self.wfile.write(data[: len(data) // 2] if file in outer.cut else data)
 
             def log_message(self, *args: Any) -> None:
                 pass
@@ -171,6 +172,19 @@ def test_a_damaged_download_is_found_by_its_hash(local: Hub, file: str) -> None:
         models.HubError, match=rf"owner/tiny, {file}: its hash is \w+, the Hub's \w+"
     ):
         models.GPT.from_pretrained("owner/tiny")
+
+
+def test_a_download_that_breaks_off(local: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    patient = SimpleNamespace(**vars(time) | {"sleep": lambda seconds: None})
+    for module in ("file_download", "utils._http"):
+        monkeypatch.setattr(f"huggingface_hub.{module}.time", patient)
+    local.cut.add("model.safetensors")
+    with pytest.raises(
+        models.HubError, match=r"owner/tiny, model\.safetensors.*the download failed"
+    ):
+        models.GPT.from_pretrained("owner/tiny")
+    local.cut.clear()
+    assert models.GPT.from_pretrained("owner/tiny").num_parameters() > 0
 
 
 def test_what_the_hub_has_not(local: Hub, tmp_path: Path) -> None:
