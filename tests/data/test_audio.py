@@ -14,7 +14,6 @@ from lmbook.backend import DTypeError, ShapeError
 from lmbook.data import speech
 from lmbook.data.cards import Archive
 from lmbook.data.catalogue_media import espeak_archive
-from lmbook.data.pip_client import _platform
 
 
 def wav(samples, rate=8000, width=2, channels=1):
@@ -153,10 +152,13 @@ def test_a_recording_at_two_rates():
 def test_a_wheel_of_another_machine_is_asked_for_by_its_platform():
     for machine in ("darwin arm64", "darwin x86_64", "win32 AMD64", "linux x86_64"):
         archive = espeak_archive(machine)
-        words = _platform(archive)
-        assert words[::2] == ["--platform"] * (len(words) // 2)
-        assert archive.filename.endswith("-" + ".".join(words[1::2]) + ".whl")
+        words = archive.platform
+        assert words[6::2] == ["--platform"] * (len(words) // 2 - 3)
+        tags = [*words[1:4:2], *words[5:6]]
+        assert words[:6:2] == ["--implementation", "--python-version", "--abi"]
+        name = f"-{tags[0]}{tags[1]}-{tags[2]}-" + ".".join(words[7::2]) + ".whl"
+        assert archive.filename.endswith(name)
     assert espeak_archive("plan9 mips") == espeak_archive("linux x86_64")
-    assert _platform(data.registry["mnist_5k"].archives[0]) == []
+    assert data.registry["mnist_5k"].archives[0].platform == []
     source = Archive("a", "1", "a-1.tar.gz", "0" * 64, 1, ("*",), "MIT", "*")
-    assert _platform(source) == []
+    assert source.platform == []
