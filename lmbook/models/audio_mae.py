@@ -2,7 +2,7 @@
 
 The encoder sees only the patches that are left, a fifth of them, so that it is cheap; a smaller decoder gets
 its output, with one trained vector in each empty place, and draws the hidden patches.
-Shapes: N batch, frames x mels spectrogram, P patches of `patch`^2 points, K of them kept, E width.
+Shapes: N batch, frames x mels spectrogram, P patches of `patch` by `patch` points, K of them kept, E width.
 """
 
 from dataclasses import dataclass
