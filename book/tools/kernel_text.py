@@ -24,14 +24,15 @@ a warp, one more than a block, no multiple of anything. A difference is $|y - y_
 |y_\\text{{NumPy}}|)$, and the tables hold a bound on the largest: the next power of ten above four times
 what was found, since the last digits depend on a machine's libraries; 0 means equal to the last bit.
 
-*Versions* counts the versions of a rung, *difference* is the largest of all its versions, sizes and
-readers, and *caught* are those of the bugs planted in it; the others change nothing.
+A *rung* is one of the fifteen kernels of section 3.4, and all of them are the *ladder*. *Versions* counts
+the versions of a rung, *difference* is the largest of all its versions, sizes and readers, and *caught* are
+those of the bugs planted in it; the others change nothing.
 
 {overview}
 
 All {versions} versions agree on all sizes, with {kernels} kernels in all. Of {claims} quantities that can
-be worked out on paper exactly, simulator and PTX runner count {held} as they should be; those that the
-simulator counts alone carry an *s*. The tests run every version once more with the race detector on, which
+be worked out on paper exactly, the simulator counts {held} as they should be, and so does the PTX runner all
+but those that carry an *s*, which it cannot count. The tests run every version once more with the race detector on, which
 finds nothing. `python -m book.tools.kernel_facts` does all of it again; `tests/gpu` holds the same and
 more, case by case. Made with
 {tools}.
@@ -63,8 +64,8 @@ the ladder launches.
 Checks are worth what they catch. Rules such as "`<` becomes `<=`" or "this barrier goes" planted {planted}
 bugs, one at a time, in all kernels with a reference. {missed} of them change nothing, and each has its
 reason below, with its rung. All {real} others were caught: {faults} as a fault of execution, {wrong} by a
-wrong number. Each message names a line of the source. The two copies that move only a part have no
-reference of their own and got no bugs. *Fault* and *number* are bugs caught in either way, *none* those
+wrong number. Each message names a line of the source. The two copies that move only a part are
+no versions of a rung, though their result is compared with the same part in NumPy, and got no bugs. *Fault* and *number* are bugs caught in either way, *none* those
 that change nothing.
 
 {kinds}
@@ -76,14 +77,15 @@ OPEN = """\
 ## What is open without a device
 
 Everything that has to do with time. Hit rates of caches, latency, how warps are scheduled, clock rates,
-tensor cores and asynchronous copies are not modelled, so fewer sectors or higher occupancy make a kernel
-faster in all likelihood, by how much nobody has measured here. A point on a {term}`roofline` says only
+tensor cores and asynchronous copies are not modelled, so what fewer sectors are worth
+nobody has measured here, and higher occupancy need not help at all. A point on a {term}`roofline` says only
 "cannot be faster than".
 
 The simulator and the PTX runner find addresses separately but share the rules that turn 32 of them into
 sectors and passes over banks. A test holds these rules against plain sets, and NVIDIA documents them
-{cite}`cudaguide`; no profiler has confirmed the sums. What runs is PTX. NVIDIA's assembler has taken the
-last step, from PTX to a device's own instructions, but nobody here has executed those. A device rounds
+{cite}`cudaguide`; no profiler has confirmed the sums. What runs is PTX, the compiler's intermediate
+language. NVIDIA's assembler has taken the last step, to a device's own instructions, and may join loads or
+drop branches on the way; nobody here has executed those. A device rounds
 `expf`, `tanhf` and `rsqrtf` in its own way, within bounds that NVIDIA prints. The order in which atomic
 additions arrive is one of many. The race detector knows barriers, warps and atomics; it does not see a race
 through two overlapping views passed as two arrays.
