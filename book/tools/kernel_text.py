@@ -32,8 +32,8 @@ those of the bugs planted in it; the others change nothing.
 
 All {versions} versions agree on all sizes, with {kernels} kernels in all. Of {claims} quantities that can
 be worked out on paper exactly, the simulator counts {held} as they should be, and so does the PTX runner all
-but those that carry an *s*, which it cannot count. The tests run every version once more with the race detector on, which
-finds nothing. `python -m book.tools.kernel_facts` does all of it again; `tests/gpu` holds the same and
+but those that carry an *s*, which it cannot count. The tests run every version once more with the race
+detector on, which finds nothing. `python -m book.tools.kernel_facts` does all of it again; `tests/gpu` holds the same and
 more, case by case. Made with
 {tools}.
 
@@ -65,8 +65,8 @@ Checks are worth what they catch. Rules such as "`<` becomes `<=`" or "this barr
 bugs, one at a time, in all kernels with a reference. {missed} of them change nothing, and each has its
 reason below, with its rung. All {real} others were caught: {faults} as a fault of execution, {wrong} by a
 wrong number. Each message names a line of the source. The two copies that move only a part are
-no versions of a rung, though their result is compared with the same part in NumPy, and got no bugs. *Fault* and *number* are bugs caught in either way, *none* those
-that change nothing.
+no versions of a rung, though their result is compared with the same part in NumPy, and got no bugs.
+*Fault* and *number* are bugs caught in either way, *none* those that change nothing.
 
 {kinds}
 
