@@ -33,8 +33,8 @@ those of the bugs planted in it; the others change nothing.
 All {versions} versions agree on all sizes, with {kernels} kernels in all. Of {claims} quantities that can
 be worked out on paper exactly, the simulator counts {held} as they should be, and so does the PTX runner all
 but those that carry an *s*, which it cannot count. The tests run every version once more with the race
-detector on, which finds nothing. `python -m book.tools.kernel_facts` does all of it again; `tests/gpu` holds the same and
-more, case by case. Made with
+detector on, which finds nothing. `python -m book.tools.kernel_facts` does all of it again; `tests/gpu`
+holds the same and more, case by case. Made with
 {tools}.
 
 ## Counters
