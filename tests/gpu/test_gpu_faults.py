@@ -93,11 +93,11 @@ RACES = {
     ),
     "barrier missing at the end of a loop": (
         "__shared__ float s[64];\nfor (int j = 0; j < 2; ++j) {\n  s[threadIdx.x] = j;\n  __syncthreads();\n"
-        "  float v = s[63 - threadIdx.x];\n}", 4, "writes what thread .* reads",
+        "  float v = s[63 - threadIdx.x];\n}", 4, "writes what thread .* read;",
     ),
     "several readers": (
         "__shared__ float s[64];\ns[threadIdx.x] = 1.0f;\n__syncthreads();\nfloat v = s[0];\n"
-        "if (threadIdx.x == 40) s[0] = v;", 6, "writes what several other threads reads",
+        "if (threadIdx.x == 40) s[0] = v;", 6, "writes what several other threads read;",
     ),
     "no __syncwarp": (
         "__shared__ float s[64];\ns[threadIdx.x] = 1.0f;\nfloat v = s[threadIdx.x ^ 1];", 4,

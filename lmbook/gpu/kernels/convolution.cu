@@ -18,7 +18,7 @@ extern "C" __global__ void conv1_product(const float* weight, const float* col, 
   y[o * pixels + p] = sum;
 }
 
-// 2. Direct: no buffer; each number is read nine times, from the cache if all goes well.
+// 2. Direct: no buffer; each number is read nine times for each filter, from the cache if all goes well.
 extern "C" __global__ void conv2_direct(const float* x, const float* weight, float* y, int C, int H, int W) {
   int w = blockIdx.x * blockDim.x + threadIdx.x, h = blockIdx.y * blockDim.y + threadIdx.y, o = blockIdx.z;
   if (w >= W || h >= H) return;
@@ -36,7 +36,7 @@ extern "C" __global__ void conv2_direct(const float* x, const float* weight, flo
 #define TW 32
 #define TH 8
 
-// 3. A tile with its border in shared memory: each number is read from global memory about 1.3 times.
+// 3. A tile with its border in shared memory: for each filter, a number is read from global memory about 1.3 times.
 extern "C" __global__ void conv3_tiled(const float* x, const float* weight, float* y, int C, int H, int W) {
   __shared__ float tile[TH + 2][TW + 2];
   int tx = threadIdx.x, ty = threadIdx.y, tid = ty * TW + tx;

@@ -62,7 +62,7 @@ class Shadow:
         """Note a write; fault where another thread read or wrote without a barrier between."""
         for at, me, block, lanes in self._places(m, memory, index, size):
             self._conflict(m, line, memory, at, me, block, lanes, "write", "writes what {} wrote")
-            self._conflict(m, line, memory, at, me, block, lanes, "read", "writes what {} reads")
+            self._conflict(m, line, memory, at, me, block, lanes, "read", "writes what {} read")
             self._conflict(
                 m, line, memory, at, me, block, lanes, "atomic", "writes what {} updates"
             )
