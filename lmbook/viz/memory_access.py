@@ -18,6 +18,7 @@ from lmbook.viz.styling import WIDTH
 SECTOR, SEGMENT = 32, 128
 BANKS, WORD = 32, 4
 GAP = "\u22ee"
+WIDE = 0.25  # inches of a cell in which two digits have room at the usual size
 Array = np.ndarray
 
 
@@ -56,7 +57,8 @@ def _fold(rows: Array, most: int) -> list[int | None]:
 def _cell(ax: Axes, left: float, row: float, width: float, colour: Any, label: str = "") -> None:
     ax.add_patch(Rectangle((left, row), width, 0.8, facecolor=colour, linewidth=0))
     if label:
-        ink, size = ink_on(colour), 11 if label.isdigit() else 8
+        wide = _inches(ax, ax.get_xlim()[1] / width) > WIDE
+        ink, size = ink_on(colour), 8 if not label.isdigit() else 11 if wide else 8.5
         ax.text(left + width / 2, row + 0.4, label, color=ink, ha="center", va="center",
                 fontsize=size, clip_on=True)  # fmt: skip
 
@@ -65,9 +67,14 @@ def _left_out(ax: Axes, row: int, middle: float, text: str) -> None:
     ax.text(middle, row + 0.4, f"{GAP}  {text}", ha="center", va="center", color=INK, fontsize=11)
 
 
+def _inches(ax: Axes, cells: float) -> float:
+    """The width of one of `cells` across the axes."""
+    return float(ax.get_window_extent().width / ax.figure.dpi / cells)
+
+
 def _legible(owners: dict[int, str], ax: Axes, cells: float) -> dict[int, str]:
     """The labels that can be read with `cells` across the axes: of all lanes, of every fourth, or none."""
-    inches = ax.get_window_extent().width / ax.figure.dpi / cells
+    inches = _inches(ax, cells)
     if inches <= 0.14:
         return {}
     step = 1 if inches > 0.3 else 4

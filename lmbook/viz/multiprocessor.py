@@ -22,7 +22,8 @@ def occupancy(
     """Warp slots of one multiprocessor, filled by blocks, and the blocks that each resource allows.
 
     `registers` a thread and `shared` bytes a block are what `Kernel.compile` reports. Colours tell
-    neighbouring blocks apart; the scarcest resource is orange.
+    neighbouring blocks apart; the scarcest resource is orange. A bar that would be far too long is cut, and
+    says so.
     """
     d = device(name)
     found = count(d, threads, registers, shared)
@@ -42,13 +43,16 @@ def occupancy(
     bare(left)
     left.set_title(f"{found.warps} of {slots} warps: {found.fraction:.0%}", fontsize=13)
     names = list(found.limits)
+    cut = 8 * d.limits.blocks  # shared memory may allow tens of thousands
+    across = min(max(found.limits.values()), cut)
     for row, resource in enumerate(names):
         n = found.limits[resource]
         scarce = resource == found.limited_by
-        right.barh(row, min(n, d.limits.blocks), height=0.6, color=ORANGE if scarce else BLUE)
-        right.text(min(n, d.limits.blocks) + 0.4, row, str(n), va="center", color=INK, fontsize=12)
+        right.barh(row, min(n, cut), height=0.6, color=ORANGE if scarce else BLUE)
+        label = str(n) if n <= cut else f"{n}, cut"
+        right.text(min(n, cut) + 0.02 * across, row, label, va="center", color=INK, fontsize=12)
     right.set_yticks(np.arange(len(names)), names, fontsize=12)
-    right.set(ylim=(len(names) - 0.4, -0.6), xlim=(0, d.limits.blocks * 1.15), xticks=[])
+    right.set(ylim=(len(names) - 0.4, -0.6), xlim=(0, across * 1.2), xticks=[])
     right.set_title("blocks that fit, by", fontsize=13)
     right.grid(False)
     right.tick_params(length=0)

@@ -25,8 +25,8 @@ def roofline(
 ) -> Axes:
     """A roof for each machine; each work as a mark on the roof of the first one, which it cannot pass.
 
-    `reached` maps a work's name to FLOP/s that were reached, drawn as an open mark below, and named so in
-    the legend. Intensities run from `low` to `high` FLOP a byte.
+    `reached` maps a work's name to FLOP/s that were reached, drawn as a larger open mark, on the roof or
+    below, and named so in the legend. Intensities run from `low` to `high` FLOP a byte.
     """
     if not machines:
         raise ValueError("roofline: no machines; give at least one")
@@ -41,12 +41,14 @@ def roofline(
         mark = MARKS[k % len(MARKS)]
         ax.plot(work.intensity, roof, mark, color=INK, markersize=8, label=work.name, zorder=3)
         if reached and work.name in reached:
-            ax.plot(work.intensity, reached[work.name], mark, color=INK, markersize=8,
+            ax.plot(work.intensity, reached[work.name], mark, color=INK, markersize=13,
                     markerfacecolor="none", zorder=3)  # fmt: skip
     ax.set(xscale="log", yscale="log", xlabel="FLOP a byte", ylabel="FLOP/s, at most")
     ax.set_xlim(low, high)
     ax.minorticks_off()
     if reached:
-        ax.plot([], [], "o", color=INK, markersize=8, markerfacecolor="none", label="open: reached")
+        ax.plot(
+            [], [], "o", color=INK, markersize=12, markerfacecolor="none", label="open: reached"
+        )
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, fontsize=12)
     return ax
