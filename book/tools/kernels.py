@@ -255,7 +255,7 @@ def overview() -> str:
         missed = sum(r["caught_by"] == "missed" for r in rows)
         link = f"{{ref}}`{RUNGS[key].title.split(':')[0]} <kernels-{key.replace('_', '-')}>`"
         cells.append(
-            [link, str(len(agreed)), power(worst), f"{len(rows) - missed} of {len(rows)}"]
+            [link, str(len(agreed)), power(worst), f"{len(rows) - missed}/{len(rows)}"]
         )  # fmt: skip
     return grid(["Rung", "Versions", "Difference", "Caught"], cells)
 
