@@ -58,7 +58,7 @@ def _cell(ax: Axes, left: float, row: float, width: float, colour: Any, label: s
     ax.add_patch(Rectangle((left, row), width, 0.8, facecolor=colour, linewidth=0))
     if label:
         wide = _inches(ax, ax.get_xlim()[1] / width) > WIDE
-        ink, size = ink_on(colour), 8 if not label.isdigit() else 11 if wide else 8.5
+        ink, size = ink_on(colour), 11 if wide and label.isdigit() else 8
         ax.text(left + width / 2, row + 0.4, label, color=ink, ha="center", va="center",
                 fontsize=size, clip_on=True)  # fmt: skip
 
