@@ -47,8 +47,7 @@ extern "C" __global__ void layer_norm2_block(const float* x, const float* weight
 
 // 3. The row is kept in shared memory: one read and one write.
 extern "C" __global__ void layer_norm3_staged(const float* x, const float* weight,
-                                              const float* bias, float* y, int rows, int n,
-                                              float eps) {
+                          const float* bias, float* y, int rows, int n, float eps) {
   extern __shared__ float row[];
   __shared__ float partial[THREADS / 32];
   float sum = 0.0f;
