@@ -164,3 +164,9 @@ def test_import_is_quick_and_pulls_nothing_optional() -> None:
     seconds = min(float(done.stdout.split()[0]) for done in runs)
     assert runs[0].stdout.splitlines()[1] == "[]", "import lmbook pulls in an optional library"
     assert seconds < 0.2, f"import lmbook takes {seconds:.2f} s beyond NumPy"
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """pytest imports them by their names alone."""
+    names = [p.name for p in Path(__file__).parent.rglob("test_*.py")]
+    assert len(names) == len(set(names)), {n for n in names if names.count(n) > 1}
