@@ -136,7 +136,8 @@ def calls() -> dict[str, list[Call]]:
 
         return run
 
-    before = backend.use("numpy")
+    before = backend.current()
+    backend.use("numpy")
     for name, entry in KERNELS.items():
         entry.run = spy(name, entry)
     try:
