@@ -12,7 +12,7 @@ from lmbook.grader.grade import VERDICTS, Limits, grade, grade_one
 
 HOSTILE = sorted((Path(__file__).parent / "hostile").glob("*.py"))
 # much time on the clock: another program may hold the processor; what computes is stopped by `cpu`
-LIMITS = Limits(seconds=60, cpu=2, memory=600, output=200)
+LIMITS = Limits(seconds=60, cpu=4, memory=600, output=200)
 SOUND = (
     "def sigmoid(x):\n    e = np.exp(-np.abs(x))\n    return np.where(x >= 0, 1.0, e) / (1.0 + e)"
 )
