@@ -1,6 +1,6 @@
 """Make torchvision importable beside PyTorch's CPU build.
 
-The package index's torchvision for Linux is linked against PyTorch's build for NVIDIA cards. Beside
+torchvision, as PyPI has it for Linux, is linked against PyTorch's build for NVIDIA cards. Beside
 the CPU build its compiled operators (for detection; no classifier needs them) do not load, and the
 import ends at declarations of theirs. Declaring them first is all that it takes.
 """
