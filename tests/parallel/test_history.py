@@ -66,3 +66,15 @@ def test_hours_give_a_utilisation_that_is_possible() -> None:
     for m in rows:
         share = 6 * m.active * m.tokens / (m.hours * 3600 * data_sheets()[m.accelerator].bf16)
         assert 0.1 < share < 0.6, (m.name, share)
+
+
+def test_hours_are_those_of_the_published_footprints() -> None:
+    """The two tables name some of the same runs; they must not contradict each other."""
+    from lmbook.accelerators import PUBLISHED
+
+    names = {"GPT-3 175B": "gpt3", "BLOOM 176B": "BLOOM", "Llama 2 70B": "Llama 2 70B",
+             "Llama 3 70B": "Llama 3 70B", "Llama 3.1 405B": "Llama 3.1"}  # fmt: skip
+    assert {run.name for run in PUBLISHED} == set(names)
+    for run in PUBLISHED:
+        row = published_model(names[run.name])
+        assert row.hours == pytest.approx(run.hours) and row.accelerator == run.chip, run.name
