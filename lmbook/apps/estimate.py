@@ -34,6 +34,12 @@ SHAPES = {
 }
 """Shapes of models of the table, where the planner has them: their FLOP are counted with attention."""
 
+REUSED = {
+    "convolutional": "convolutions, whose weights work at many places of an input",
+    "embedding tables": "tables, of which an example reads a few rows",
+}
+"""Architectures in which a weight does not work once for each token."""
+
 SUFFIXES = {"K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
 
 
@@ -85,7 +91,7 @@ def estimate(
     accelerator's design power x `pue`; carbon at `grid` grams a kWh. Rent: hours x the prices of the table.
 
     Raises `KeyError` for a name that is not in a table, `ValueError` for a model whose size was not
-    published or numbers out of range.
+    published or whose weights do not work once for each token, and for numbers out of range.
     """
     assumed: list[str] = []
     if isinstance(model, (int, float)):
@@ -100,6 +106,10 @@ def estimate(
         tokens = tokens or row.tokens or None
         if not parameters:
             raise ValueError(f"estimate: the size of {name} was not published; give the parameters")
+        if row.architecture in REUSED:
+            raise ValueError(
+                f"estimate: {name} is built of {REUSED[row.architecture]}; 6 N D does not hold for it"
+            )
         if row.architecture == "mixture of experts" and active == parameters:
             assumed.append("all parameters work on each token; how many do was not published")
     if not parameters > 0:

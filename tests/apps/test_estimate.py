@@ -76,6 +76,8 @@ def test_quantities() -> None:
     ("arguments", "message"),
     [
         ({"model": "GPT-4"}, "size of GPT-4 was not published"),
+        ({"model": "AlexNet"}, "AlexNet is built of convolutions, .* 6 N D does not hold"),
+        ({"model": "DLRM"}, "is built of tables, of which an example reads a few rows"),
         ({"model": 0.0}, "0 parameters must be above 0"),
         ({"model": 1e9, "tokens": -1.0}, "-1 tokens must be above 0"),
         ({"model": 1e9, "count": 0}, "0 accelerators must be at least 1"),
