@@ -103,7 +103,8 @@ def estimate(
         row = published_model(model)
         name, parameters, active = row.name, row.parameters, row.active
         shape = SHAPES.get(name)
-        tokens = tokens or row.tokens or None
+        if tokens is None and row.tokens:
+            tokens = row.tokens
         if not parameters:
             raise ValueError(f"estimate: the size of {name} was not published; give the parameters")
         if row.architecture in REUSED:

@@ -17,9 +17,7 @@ def estimate(
     parameters: Annotated[str | None, typer.Option(help="In place of a name: 70B.")] = None,
     layers: Annotated[int | None, typer.Option(help="In place of a name, with --width.")] = None,
     width: Annotated[int | None, typer.Option(help="Width of the vectors.")] = None,
-    heads: Annotated[
-        int | None, typer.Option(help="Default: one for every 128 of the width.")
-    ] = None,
+    heads: Annotated[int | None, typer.Option(help="Default: of size 128, if that fits.")] = None,
     kv_heads: Annotated[int | None, typer.Option(help="Default: as many as heads.")] = None,
     ffn: Annotated[
         int | None, typer.Option(help="Width of the MLP; default 4 times the width.")
@@ -70,16 +68,19 @@ def _shape(
 
     if layers is None or width is None:
         raise ValueError("--layers and --width belong together")
-    heads = heads or max(1, width // 128)
+    if heads is None:
+        heads = 1 if width % 128 else width // 128
+    shared = heads if kv_heads is None else kv_heads
+    inner = 4 * width if ffn is None else ffn
     sizes = {"--layers": layers, "--width": width, "--heads": heads, "--vocab": vocab,
-             "--sequence": sequence, "--kv-heads": kv_heads or heads, "--ffn": ffn or 1}  # fmt: skip
+             "--sequence": sequence, "--kv-heads": shared, "--ffn": inner}  # fmt: skip
     for name, value in sizes.items():
         if value < 1:
             raise ValueError(f"{name} {value} must be at least 1")
     if width % heads:
         raise ValueError(f"--width {width} must be a multiple of --heads {heads}")
-    if heads % (kv_heads or heads):
-        raise ValueError(f"--heads {heads} must be a multiple of --kv-heads {kv_heads}")
+    if heads % shared:
+        raise ValueError(f"--heads {heads} must be a multiple of --kv-heads {shared}")
     return Transformer(layers, width, heads, vocab, sequence, ffn, kv_heads, llama)
 
 

@@ -80,6 +80,7 @@ def test_quantities() -> None:
         ({"model": "DLRM"}, "is built of tables, of which an example reads a few rows"),
         ({"model": 0.0}, "0 parameters must be above 0"),
         ({"model": 1e9, "tokens": -1.0}, "-1 tokens must be above 0"),
+        ({"model": "GPT-3", "tokens": 0}, "0 tokens must be above 0"),
         ({"model": 1e9, "count": 0}, "0 accelerators must be at least 1"),
         ({"model": 1e9, "utilisation": 1.5}, "utilisation of 1.5 must be above 0, at most 1"),
         ({"model": 1e9, "pue": 0.5}, "PUE of 0.5 is below 1"),

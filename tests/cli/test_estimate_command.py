@@ -25,6 +25,12 @@ def test_sizes(lmbook: Any) -> None:
     assert "15 trillion" in said.stdout and "1,024 H100" in said.stdout
 
 
+def test_a_width_that_is_no_multiple_of_128(lmbook: Any) -> None:
+    said = lmbook("estimate", "--layers", 2, "--width", 1000)
+    assert said.exit_code == 0, said.output
+    assert "2 layers, width 1000" in said.stdout
+
+
 def test_json(lmbook: Any) -> None:
     said = lmbook("estimate", "--parameters", "70B", "--json")
     found = json.loads(said.stdout)
@@ -40,6 +46,9 @@ def test_json(lmbook: Any) -> None:
         (("gpt4",), "was not published"),
         (("--layers", 3), "--layers and --width belong together"),
         (("--layers", 0, "--width", 64), "--layers 0 must be at least 1"),
+        (("--layers", 2, "--width", 64, "--heads", 0), "--heads 0 must be at least 1"),
+        (("--layers", 2, "--width", 64, "--kv-heads", 0), "--kv-heads 0 must be at least 1"),
+        (("--layers", 2, "--width", 64, "--ffn", 0), "--ffn 0 must be at least 1"),
         (("--layers", 2, "--width", 100, "--heads", 3), "must be a multiple of --heads 3"),
         (("--layers", 2, "--width", 96, "--heads", 3, "--kv-heads", 2), "multiple of --kv-heads 2"),
         (("gpt3", "--tokens", "lots"), "is no number"),
