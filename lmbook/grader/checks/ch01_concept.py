@@ -1,0 +1,164 @@
+"""Exercises of section 1.1: how fast models grew, what a mixture costs, and fits beyond the data."""
+
+import numpy as np
+
+from lmbook.grader import Exercise, expect, expect_that
+
+# 1.1-a
+double = Exercise(
+    "1.1-a", title="Months to double", kind="implement", points=3, needs=["months_to_double"]
+)
+
+
+def grows(ns, rng, months: float, noise: float = 0.0, n: int = 12) -> None:  # type: ignore[no-untyped-def]
+    """Values that double every so many months, with noise in their logarithms, against a line's slope."""
+    years = np.sort(rng.uniform(2000, 2025, n))
+    values = 5e6 * 2.0 ** (12 / months * (years - 2000) + noise * rng.normal(size=n))
+    t = years - years.mean()
+    want = 12 / (t @ np.log2(values) / (t @ t))
+    got = ns.months_to_double(years, values)
+    expect(got, want, rtol=1e-6, of=f"months for values that double in about {months:g}")
+
+
+@double.test("doubling every year", "Fit a line to the logarithms to base 2, not to the values.")
+def every_year(ns, rng):  # type: ignore[no-untyped-def]
+    grows(ns, rng, 12.0)
+
+
+@double.hidden("any pace", "The slope is doublings a year; what is asked are months a doubling.")
+def any_pace(ns, rng):  # type: ignore[no-untyped-def]
+    for months in (3.0, 7.0, 40.0):
+        grows(ns, rng, months)
+
+
+@double.hidden("with noise", "All the points count, not only the first and the last.")
+def noisy(ns, rng):  # type: ignore[no-untyped-def]
+    for _ in range(3):
+        grows(ns, rng, rng.uniform(5, 15), noise=1.5, n=30)
+
+
+@double.hidden("what shrinks", "Values that halve double in a negative number of months.")
+def shrinking(ns, rng):  # type: ignore[no-untyped-def]
+    grows(ns, rng, -24.0)
+
+
+# 1.1-b
+mixture = Exercise(
+    "1.1-b", title="A mixture's run", kind="predict", points=3, needs=["flop", "hours", "state"]
+)
+
+
+def judge(got, want: float, name: str, slips: dict[float, str]) -> None:  # type: ignore[no-untyped-def]
+    """Right within a per cent; known slips get a remark."""
+    value = float(got)
+    if abs(value / want - 1) <= 0.01:
+        return
+    for slip, remark in slips.items():
+        expect_that(abs(value / slip - 1) > 0.01, f"{name} is not right: {remark}")
+    expect_that(False, f"{name} is not right")
+
+
+@mixture.test("FLOP", "Which parameters work on a token?")
+def work(ns, rng):  # type: ignore[no-untyped-def]
+    slips = {2.4e25: "that counts experts that do nothing", 4e23: "that is the forward pass"}
+    judge(ns.flop, 1.2e24, "flop", slips)
+
+
+@mixture.hidden(
+    "hours", "FLOP over what one accelerator does in an hour, at its share of the peak."
+)
+def time(ns, rng):  # type: ignore[no-untyped-def]
+    full = 1.2e24 / (1e15 * 3600)
+    slips = {
+        full: "at the peak, which no run reaches",
+        full * 0.4: "divide by the share, do not multiply",
+        full / 0.4 / 1000: "accelerator-hours do not depend on how many there are",
+        full / 0.4 * 20: "that counts experts that do nothing",
+        full / 0.4 * 3600: "that is in seconds",
+    }
+    judge(ns.hours, full / 0.4, "hours", slips)
+
+
+@mixture.hidden("state", "Who needs memory: the experts at work, or all?")
+def memory(ns, rng):  # type: ignore[no-untyped-def]
+    slips = {
+        320: "the experts at rest are trained, too, and must be kept",
+        800: "that is the weights alone",
+        6.4e12: "in GB, please",
+    }
+    judge(ns.state, 6400, "state", slips)
+
+
+# 1.1-c
+price = Exercise("1.1-c", title="A bill too high", kind="debug", points=2, needs=["bill"])
+
+
+def owed(
+    ns, active: float, tokens: float, count: int, peak: float, share: float, rent: float
+) -> None:  # type: ignore[no-untyped-def]
+    """Days, dollars and MWh of a run."""
+    seconds = 6 * active * tokens / (count * peak * share)
+    hours = count * seconds / 3600
+    days, dollars, energy = ns.bill(active, tokens, count, peak, share, rent, 700.0)
+    run = f"{active:.3g} parameters, {tokens:.3g} tokens, {count} accelerators"
+    expect(days, seconds / 86400, rtol=1e-9, of=f"days ({run})")
+    expect(dollars, hours * rent, rtol=1e-9, of=f"dollars ({run})")
+    expect(energy, hours * 700 / 1e6, rtol=1e-9, of=f"MWh ({run})")
+
+
+@price.test("one accelerator", "Is every unit turned into the next one once?")
+def alone(ns, rng):  # type: ignore[no-untyped-def]
+    owed(ns, 1e9, 2e10, 1, 1e15, 0.4, 2.0)
+
+
+@price.hidden("many accelerators", "Twice as many take half the days, at the same price.")
+def many(ns, rng):  # type: ignore[no-untyped-def]
+    for count in (8, 1024):
+        owed(ns, 7e9, 2e12, count, 989.4e12, 0.35, 3.0)
+
+
+@price.hidden("any run", "Does the share of the peak make the run longer?")
+def any_run(ns, rng):  # type: ignore[no-untyped-def]
+    for _ in range(4):
+        n, d = 10 ** rng.uniform(8, 12), 10 ** rng.uniform(9, 13)
+        owed(ns, n, d, int(rng.integers(1, 5000)), 3e14, rng.uniform(0.1, 0.6), rng.uniform(1, 9))
+
+
+# 1.1-d
+norm = Exercise(
+    "1.1-d", title="The smallest of all fits", kind="implement", points=3, needs=["smallest_fit"]
+)
+
+
+def fits(ns, A: np.ndarray, y: np.ndarray, ridge: float) -> None:  # type: ignore[no-untyped-def]
+    """Against the pseudo-inverse, or the normal equations with a ridge."""
+    n, p = A.shape
+    want = (
+        np.linalg.pinv(A) @ y
+        if not ridge
+        else np.linalg.solve(A.T @ A + ridge * np.eye(p), A.T @ y)
+    )
+    got = ns.smallest_fit(A, y, ridge)
+    expect(got, want, rtol=1e-5, atol=1e-7, of=f"weights for A {n} x {p}, ridge {ridge:g}")
+
+
+@norm.test("more examples than weights", "There it is least squares.")
+def tall(ns, rng):  # type: ignore[no-untyped-def]
+    fits(ns, rng.normal(size=(30, 4)), rng.normal(size=30), 0.0)
+
+
+@norm.hidden("more weights than examples", "Of all fits without error, the one of least norm.")
+def wide(ns, rng):  # type: ignore[no-untyped-def]
+    fits(ns, rng.normal(size=(5, 40)), rng.normal(size=5), 0.0)
+
+
+@norm.hidden("with a ridge", "s / (s^2 + ridge), in place of 1 / s.")
+def ridged(ns, rng):  # type: ignore[no-untyped-def]
+    for shape in ((30, 4), (5, 40), (10, 10)):
+        fits(ns, rng.normal(size=shape), rng.normal(size=shape[0]), 0.7)
+
+
+@norm.hidden("columns that repeat", "A singular value of 0 must not be divided by.")
+def repeated(ns, rng):  # type: ignore[no-untyped-def]
+    A = rng.normal(size=(20, 3))
+    fits(ns, np.hstack([A, A]), rng.normal(size=20), 0.0)

@@ -1,0 +1,4 @@
+def bill(active, tokens, count, peak, share, rent, watts):
+    seconds = 6 * active * tokens / (count * peak * share)
+    hours = seconds / 3600
+    return seconds / 86400, hours * count * rent, hours * watts / 1e6

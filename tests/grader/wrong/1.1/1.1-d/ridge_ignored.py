@@ -1,0 +1,2 @@
+def smallest_fit(A, y, ridge):
+    return np.linalg.pinv(A) @ y
