@@ -103,7 +103,7 @@ class BertAttention(nn.Module):
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def forward(self, x: Tensor, mask: np.ndarray | None) -> Tensor:
-        """(N, T, E) -> (N, T, E); the mask (N, 1, 1, T) is true where there is a token."""
+        """(N, T, E) -> (N, T, E); the mask (N, 1, 1 or T, T) is true where there is something to see."""
         n, t, width = x.shape
         q, k, v = (
             project(x).reshape(n, t, self.heads, -1).transpose(1, 2)  # (N, H, T, E / H)
@@ -191,7 +191,8 @@ class BertModel(PretrainedModule):
     """Token numbers (N, T) in, a vector for each position (N, T, E) out.
 
     `token_type_ids` (N, T) says 0 for the first text and 1 for the second, `attention_mask` (N, T) 1 for a
-    token and 0 for padding. `pool` makes one vector of a text, where the model has a pooler.
+    token and 0 for padding; one of (N, T, T) says for each position which others it sees. `pool` makes one
+    vector of a text, where the model has a pooler.
     """
 
     config_class = BertConfig
@@ -217,7 +218,8 @@ class BertModel(PretrainedModule):
             token_type_ids = np.zeros(index.shape, np.int64)
         mask = None
         if attention_mask is not None:
-            mask = asarray(raw(attention_mask)).astype(bool)[:, None, None, :]
+            seen = asarray(raw(attention_mask)).astype(bool)
+            mask = seen[:, None] if seen.ndim == 3 else seen[:, None, None, :]
         return self.encoder(self.embeddings(index, token_type_ids), mask)
 
     def pool(self, hidden: Tensor) -> Tensor:
