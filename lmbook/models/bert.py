@@ -31,6 +31,7 @@ class BertConfig:
     hidden_dropout_prob: float = 0.1
     attention_probs_dropout_prob: float = 0.1
     layer_norm_eps: float = 1e-12
+    initializer_range: float = 0.02
     num_labels: int = 2
 
     @classmethod
@@ -208,7 +209,7 @@ class BertModel(PretrainedModule):
         self.embeddings = BertEmbeddings(config)
         self.encoder = BertEncoder(config)
         self.pooler = BertPooler(config) if add_pooling_layer else None
-        self.apply(_initialise)
+        _initialise(self, config)
 
     def forward(
         self, index: Tensor, token_type_ids: Any = None, attention_mask: Any = None
@@ -269,7 +270,7 @@ class BertForPreTraining(PretrainedModule):
         super().__init__()
         self.bert = BertModel(config)
         self.cls = BertHeads(config, next_sentence=True)
-        self.cls.apply(_initialise)
+        _initialise(self.cls, config)
 
     def forward(
         self, index: Tensor, token_type_ids: Any = None, attention_mask: Any = None
@@ -293,7 +294,7 @@ class BertForMaskedLM(PretrainedModule):
         super().__init__()
         self.bert = BertModel(config, add_pooling_layer=False)
         self.cls = BertHeads(config, next_sentence=False)
-        self.cls.apply(_initialise)
+        _initialise(self.cls, config)
 
     def forward(
         self, index: Tensor, token_type_ids: Any = None, attention_mask: Any = None
@@ -314,7 +315,7 @@ class BertForSequenceClassification(PretrainedModule):
         self.bert = BertModel(config)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
         self.classifier = nn.Linear(config.hidden_size, config.num_labels)
-        self.classifier.apply(_initialise)
+        _initialise(self.classifier, config)
 
     def forward(
         self, index: Tensor, token_type_ids: Any = None, attention_mask: Any = None
@@ -338,7 +339,7 @@ class BertForQuestionAnswering(PretrainedModule):
         super().__init__()
         self.bert = BertModel(config, add_pooling_layer=False)
         self.qa_outputs = nn.Linear(config.hidden_size, 2)
-        self.qa_outputs.apply(_initialise)
+        _initialise(self.qa_outputs, config)
 
     def forward(
         self, index: Tensor, token_type_ids: Any = None, attention_mask: Any = None
@@ -348,9 +349,10 @@ class BertForQuestionAnswering(PretrainedModule):
         return both[:, :, 0], both[:, :, 1]
 
 
-def _initialise(module: nn.Module) -> None:
-    """Normal weights of standard deviation 0.02, zero biases."""
-    if isinstance(module, nn.Linear | nn.Embedding):
-        nn.init.normal_(module.weight, std=0.02)
-    if isinstance(module, nn.Linear) and module.bias is not None:
-        nn.init.zeros_(module.bias)
+def _initialise(part: nn.Module, config: BertConfig) -> None:
+    """Normal weights of standard deviation `initializer_range`, zero biases."""
+    for module in reversed(list(part.modules())):
+        if isinstance(module, nn.Linear | nn.Embedding):
+            nn.init.normal_(module.weight, std=config.initializer_range)
+        if isinstance(module, nn.Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)
