@@ -39,7 +39,13 @@ def split(ns, ids, spans, sentinels, of):  # type: ignore[no-untyped-def]
 
 @holes.test("one span", "One sentinel in the source; in the target it, its tokens, and the end.")
 def one_span(ns, rng):  # type: ignore[no-untyped-def]
-    split(ns, [10, 11, 12, 13, 14], [(1, 2)], [90, 91], "tokens 10 to 14 with a span of 2 from place 1")
+    split(
+        ns,
+        [10, 11, 12, 13, 14],
+        [(1, 2)],
+        [90, 91],
+        "tokens 10 to 14 with a span of 2 from place 1",
+    )
 
 
 @holes.hidden("many spans", "Where in `ids` are you after a span? What is left after the last?")
@@ -196,5 +202,5 @@ ordering(
         "differ in any way",
         "H": "logits at a position depend on the tokens before it; in a causal model not on those after it",
     },
-    hint="What does the model read at the first position, in both? Then go on from each position to the next.",
+    hint="What does the model read at the first position, in both? And at the one after?",
 )
