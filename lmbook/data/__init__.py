@@ -61,6 +61,7 @@ from lmbook.data.near_duplicates import near_duplicate_groups
 from lmbook.data.nearest import TranslationMemory, bleu
 from lmbook.data.ngram import NGram
 from lmbook.data.nhefs import Table, nhefs, nhefs_columns
+from lmbook.data.objectives import corrupt_spans, mask_tokens
 from lmbook.data.pictures import efficientnet_lite0, imagenet_names, open_picture, photographs
 from lmbook.data.pip_client import fetch
 from lmbook.data.reference import Text, language_reference
@@ -93,10 +94,12 @@ __all__ = [
     "SkipGram", "Sparse", "Splits", "StandardScaler", "StreamLoader", "Table", "TensorDataset",
     "Text", "TfidfVectorizer", "Tokenizer", "TranslationMemory", "UnknownDataset", "UnknownToken",
     "Utterances", "WindowLoader", "WordPieceTokenizer", "bleu", "brightness", "cache_dir",
-    "candidate_pairs", "collision_probability", "condition_number", "cutout", "deduplicate",
+    "candidate_pairs", "collision_probability", "condition_number", "corrupt_spans",
+    "cutout", "deduplicate",
     "default_collate", "drop_boilerplate", "efficientnet_lite0", "exact_duplicates", "fetch",
     "imagenet_names", "jaccard", "job_shop", "job_shop_names", "keep_sentences",
-    "language_reference", "leave_one_out", "log_mel", "mel_filters", "minilm", "mixup", "mnist_5k",
+    "language_reference", "leave_one_out", "log_mel", "mask_tokens",
+    "mel_filters", "minilm", "mixup", "mnist_5k",
     "movielens_100k", "mu_law_decode", "mu_law_encode", "near_duplicate_groups", "nhefs",
     "nhefs_columns", "normalise", "normalise_text", "one_hot", "open_picture", "pad_sequences",
     "pair_features", "photographs", "random_crop", "random_flip", "random_rotation", "random_shift",

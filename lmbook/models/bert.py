@@ -31,6 +31,7 @@ class BertConfig:
     hidden_dropout_prob: float = 0.1
     attention_probs_dropout_prob: float = 0.1
     layer_norm_eps: float = 1e-12
+    initializer_range: float = 0.02
     num_labels: int = 2
 
     @classmethod
@@ -103,7 +104,7 @@ class BertAttention(nn.Module):
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def forward(self, x: Tensor, mask: np.ndarray | None) -> Tensor:
-        """(N, T, E) -> (N, T, E); the mask (N, 1, 1, T) is true where there is a token."""
+        """(N, T, E) -> (N, T, E); the mask (N, 1, 1 or T, T) is true where there is something to see."""
         n, t, width = x.shape
         q, k, v = (
             project(x).reshape(n, t, self.heads, -1).transpose(1, 2)  # (N, H, T, E / H)
@@ -191,7 +192,8 @@ class BertModel(PretrainedModule):
     """Token numbers (N, T) in, a vector for each position (N, T, E) out.
 
     `token_type_ids` (N, T) says 0 for the first text and 1 for the second, `attention_mask` (N, T) 1 for a
-    token and 0 for padding. `pool` makes one vector of a text, where the model has a pooler.
+    token and 0 for padding; one of (N, T, T) says for each position which others it sees. `pool` makes one
+    vector of a text, where the model has a pooler.
     """
 
     config_class = BertConfig
@@ -207,7 +209,7 @@ class BertModel(PretrainedModule):
         self.embeddings = BertEmbeddings(config)
         self.encoder = BertEncoder(config)
         self.pooler = BertPooler(config) if add_pooling_layer else None
-        self.apply(_initialise)
+        _initialise(self, config)
 
     def forward(
         self, index: Tensor, token_type_ids: Any = None, attention_mask: Any = None
@@ -217,7 +219,8 @@ class BertModel(PretrainedModule):
             token_type_ids = np.zeros(index.shape, np.int64)
         mask = None
         if attention_mask is not None:
-            mask = asarray(raw(attention_mask)).astype(bool)[:, None, None, :]
+            seen = asarray(raw(attention_mask)).astype(bool)
+            mask = seen[:, None] if seen.ndim == 3 else seen[:, None, None, :]
         return self.encoder(self.embeddings(index, token_type_ids), mask)
 
     def pool(self, hidden: Tensor) -> Tensor:
@@ -267,7 +270,7 @@ class BertForPreTraining(PretrainedModule):
         super().__init__()
         self.bert = BertModel(config)
         self.cls = BertHeads(config, next_sentence=True)
-        self.cls.apply(_initialise)
+        _initialise(self.cls, config)
 
     def forward(
         self, index: Tensor, token_type_ids: Any = None, attention_mask: Any = None
@@ -291,7 +294,7 @@ class BertForMaskedLM(PretrainedModule):
         super().__init__()
         self.bert = BertModel(config, add_pooling_layer=False)
         self.cls = BertHeads(config, next_sentence=False)
-        self.cls.apply(_initialise)
+        _initialise(self.cls, config)
 
     def forward(
         self, index: Tensor, token_type_ids: Any = None, attention_mask: Any = None
@@ -312,7 +315,7 @@ class BertForSequenceClassification(PretrainedModule):
         self.bert = BertModel(config)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
         self.classifier = nn.Linear(config.hidden_size, config.num_labels)
-        self.classifier.apply(_initialise)
+        _initialise(self.classifier, config)
 
     def forward(
         self, index: Tensor, token_type_ids: Any = None, attention_mask: Any = None
@@ -336,7 +339,7 @@ class BertForQuestionAnswering(PretrainedModule):
         super().__init__()
         self.bert = BertModel(config, add_pooling_layer=False)
         self.qa_outputs = nn.Linear(config.hidden_size, 2)
-        self.qa_outputs.apply(_initialise)
+        _initialise(self.qa_outputs, config)
 
     def forward(
         self, index: Tensor, token_type_ids: Any = None, attention_mask: Any = None
@@ -346,9 +349,10 @@ class BertForQuestionAnswering(PretrainedModule):
         return both[:, :, 0], both[:, :, 1]
 
 
-def _initialise(module: nn.Module) -> None:
-    """Normal weights of standard deviation 0.02, zero biases."""
-    if isinstance(module, nn.Linear | nn.Embedding):
-        nn.init.normal_(module.weight, std=0.02)
-    if isinstance(module, nn.Linear) and module.bias is not None:
-        nn.init.zeros_(module.bias)
+def _initialise(part: nn.Module, config: BertConfig) -> None:
+    """Normal weights of standard deviation `initializer_range`, zero biases."""
+    for module in reversed(list(part.modules())):
+        if isinstance(module, nn.Linear | nn.Embedding):
+            nn.init.normal_(module.weight, std=config.initializer_range)
+        if isinstance(module, nn.Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)

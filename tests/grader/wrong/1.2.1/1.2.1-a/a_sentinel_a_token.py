@@ -1,0 +1,7 @@
+def corrupt(ids, spans, sentinels):
+    source, target, at = [], [], 0
+    for (start, length), sentinel in zip(spans, sentinels):
+        source += [*ids[at:start], *[sentinel] * length]
+        target += [sentinel, *ids[start : start + length]]
+        at = start + length
+    return source + ids[at:], [*target, sentinels[len(spans)]]

@@ -1,0 +1,6 @@
+import numpy as np
+
+
+def hide(ids, chosen, fate, other, mask):
+    read = np.where(chosen & (fate < 0.8), mask, ids)
+    return np.where(fate >= 0.9, other, read), np.where(chosen, ids, -100)

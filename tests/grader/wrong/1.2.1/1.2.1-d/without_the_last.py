@@ -1,0 +1,9 @@
+import numpy as np
+
+
+def nucleus(p, top_p):
+    order = np.argsort(-p)
+    kept = np.zeros_like(p)
+    inside = order[np.cumsum(p[order]) <= top_p]
+    kept[inside] = p[inside]
+    return kept / max(kept.sum(), 1e-300)
