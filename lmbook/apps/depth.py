@@ -2,12 +2,10 @@
 
 The networks follow section 4.2 of He et al. 2016 (a convolution, n blocks of two, a mean, a linear
 layer), with one width throughout, so that a shortcut never needs a convolution of its own.
-`python -m lmbook.apps.depth FILE.csv` runs the study whose rows `book/facts/degradation.csv` keeps.
 """
 
-import csv
-import sys
 import time
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -55,6 +53,7 @@ def network(depth: int, shortcut: bool, width: int = 8, norm: bool = True) -> nn
     return model
 
 
+@lru_cache(maxsize=2)
 def small_digits(count: int) -> tuple[np.ndarray, np.ndarray]:
     """The first `count` training digits of MNIST-5k, means of 2 x 2 pixels (count, 1, 14, 14)."""
     x, y = data.mnist_5k()[0]
@@ -63,7 +62,11 @@ def small_digits(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Run(NamedTuple):
-    """One training: its settings, the last epoch's loss and error in per cent, seconds."""
+    """One training: its settings, the last epoch's loss and error in per cent, seconds.
+
+    `ratio` is the norm of the gradient in the first block's first convolution over that in the last
+    block's last, the median over all steps: far below 1 where gradients vanish on the way back.
+    """
 
     depth: int
     shortcut: bool
@@ -71,6 +74,7 @@ class Run(NamedTuple):
     seed: int
     loss: float
     error: float
+    ratio: float
     seconds: float
 
 
@@ -82,9 +86,11 @@ def train(
     manual_seed(seed)
     generator = np.random.default_rng(seed)
     model = network(depth, shortcut)
+    blocks = [module for module in model.modules() if isinstance(module, Block)]
+    ends = blocks[0].conv1.weight, blocks[-1].conv2.weight
     optimizer = optim.SGD(model.parameters(), lr=lr, momentum=0.9)
     start = time.perf_counter()
-    losses, wrong = [], []
+    losses, wrong, ratios = [], [], []
     for epoch in range(epochs):
         order = generator.permutation(count)
         for rows in np.array_split(order, max(1, count // 50)):
@@ -92,28 +98,29 @@ def train(
             loss = F.cross_entropy(logits, y[rows])
             optimizer.zero_grad()
             loss.backward()
+            first, last = (float(np.linalg.norm(p.grad.data)) for p in ends)
+            ratios.append(first / max(last, 1e-30))
             optimizer.step()
             if epoch == epochs - 1:
                 losses.append(float(loss.data))
                 wrong.append(np.mean(logits.data.argmax(1) != y[rows]))
     seconds = time.perf_counter() - start
-    return Run(depth, shortcut, lr, seed, float(np.mean(losses)), 100 * float(np.mean(wrong)), seconds)
+    error, ratio = 100 * float(np.mean(wrong)), float(np.median(ratios))
+    return Run(depth, shortcut, lr, seed, float(np.mean(losses)), error, ratio, seconds)
 
 
-def study(path: str) -> None:
-    """Every depth, kind, learning rate and seed, a row each."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        out = csv.writer(file, lineterminator="\n")
-        out.writerow(["depth", "shortcut", "lr", "seed", "loss", "error", "seconds"])
-        for depth in (8, 20, 44):
-            for lr in (0.02, 0.05, 0.1):
-                for seed in range(3):
-                    for shortcut in (False, True):
-                        r = train(depth, shortcut, lr, seed)
-                        row = [r.depth, int(r.shortcut), r.lr, r.seed]
-                        out.writerow([*row, f"{r.loss:.3f}", f"{r.error:.1f}", f"{r.seconds:.1f}"])
-                        file.flush()
+def gradient_norms(
+    depth: int, shortcut: bool, norm: bool = True, scale: float = 1.0, seed: int = 0
+) -> np.ndarray:
+    """The gradient's norm in the weights of every convolution, from the first on, before training.
 
-
-if __name__ == "__main__":
-    study(sys.argv[1])
+    On 50 digits; all convolutions' weights are multiplied by `scale` first.
+    """
+    x, y = small_digits(50)
+    manual_seed(seed)
+    model = network(depth, shortcut, norm=norm)
+    weights = [m.weight for m in model.modules() if isinstance(m, nn.Conv2d)]
+    for weight in weights:
+        weight.data[:] *= scale
+    F.cross_entropy(model(Tensor(x)), y).backward()
+    return np.array([np.linalg.norm(weight.grad.data) for weight in weights])
