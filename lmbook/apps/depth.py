@@ -39,7 +39,9 @@ def network(depth: int, shortcut: bool, width: int = 8, norm: bool = True) -> nn
     Images (N, 1, H, W) in, logits (N, 10) out. Convolutions start as in He et al. 2015.
     """
     if depth < 4 or depth % 2:
-        raise ValueError(f"network: depth {depth} must be even and at least 4: blocks have two layers")
+        raise ValueError(
+            f"network: depth {depth} must be even and at least 4: blocks have two layers"
+        )
     model = nn.Sequential(
         nn.Conv2d(1, width, 3, 2, padding=1, bias=False),
         nn.BatchNorm2d(width) if norm else nn.Identity(),

@@ -73,9 +73,7 @@ def three_units(ns, rng):  # type: ignore[no-untyped-def]
     compared(ns, rng, 6, 3, "a block of width 3 on 6 examples")
 
 
-@block.hidden(
-    "f(x) = 0", "With weights of zero f(x) is 0: what should the block then give back?"
-)
+@block.hidden("f(x) = 0", "With weights of zero f(x) is 0: what should the block then give back?")
 def nothing_added(ns, rng):  # type: ignore[no-untyped-def]
     x = rng.normal(size=(5, 4))
     got = ns.block(x, rng.normal(size=(4, 4)), np.zeros((4, 4)))

@@ -5,5 +5,7 @@ def patchify(images, side):
 
 
 def unpatchify(tokens, side, channels, height, width):
-    cut = tokens.reshape(len(tokens), width // side, height // side, channels, side, side)
+    cut = tokens.reshape(
+        len(tokens), width // side, height // side, channels, side, side
+    )
     return cut.transpose(0, 3, 2, 4, 1, 5).reshape(len(tokens), channels, height, width)
