@@ -94,12 +94,12 @@ paper = Exercise(
 
 
 def judge(got, want, name, slips):  # type: ignore[no-untyped-def]
-    """Right within a part in two hundred; known slips get a remark."""
+    """Right within a part in a thousand; known slips get a remark."""
     value = number(got, name)
-    if abs(value / want - 1) <= 0.005:
+    if abs(value / want - 1) <= 0.001:
         return
     for slip, remark in slips.items():
-        expect_that(abs(value / slip - 1) > 0.005, f"{name} is not right: {remark}")
+        expect_that(abs(value / slip - 1) > 0.001, f"{name} is not right: {remark}")
     expect_that(False, f"{name} is not right")
 
 
