@@ -19,7 +19,12 @@ from lmbook.models.ctc import (
     greedy_decode,
 )
 from lmbook.models.deepseek import DeepSeek, DeepSeekConfig
-from lmbook.models.efficientnet import EFFICIENTNETS, EfficientNet, EfficientNetConfig
+from lmbook.models.efficientnet import (
+    EFFICIENTNETS,
+    EfficientNet,
+    EfficientNetConfig,
+    multiply_adds,
+)
 from lmbook.models.factorization_machine import DeepFM, FactorizationMachine, FieldConfig
 from lmbook.models.generation import KVCache, generate, sample
 from lmbook.models.gpt import GPT, GPTConfig
@@ -114,5 +119,6 @@ __all__ = [
     "generate",
     "grad_cam",
     "greedy_decode",
+    "multiply_adds",
     "sample",
 ]  # fmt: skip

@@ -158,6 +158,27 @@ def _plan(c: EfficientNetConfig) -> list[tuple[int, ...]]:
     return plan
 
 
+def multiply_adds(config: EfficientNetConfig) -> int:
+    """Multiplications with an addition in one image's forward pass: convolutions, gates, classifier.
+
+    Twice as many FLOP; the paper's "FLOPS" are these. Norms, activations and sums are left out.
+    """
+    plan = _plan(config)
+    side = math.ceil(config.image_size / 2)
+    total = 9 * 3 * plan[0][3] * side**2  # the stem
+    for expand, kernel, stride, inputs, outputs, count in plan:
+        for i in range(count):
+            entering = outputs if i else inputs
+            wide = channels(entering * expand, 1.0)
+            total += side**2 * entering * wide * (wide != entering)
+            side = side if i else math.ceil(side / stride)
+            total += side**2 * wide * (kernel**2 + outputs)
+            total += 0 if config.lite else 2 * wide * max(1, entering // 4)
+    last = plan[-1][4]
+    head = 4 * (config.stages[-1][4] if config.lite else last)
+    return total + side**2 * last * head + head * config.num_classes
+
+
 def from_lukemelas(state: dict[str, Any], config: EfficientNetConfig) -> dict[str, Any]:
     """A state under the names of efficientnet_pytorch (and its lite version), renamed to ours."""
     rules = [

@@ -1,0 +1,4 @@
+work = 27
+tokens = 577
+weights = 69632
+slope = 6

@@ -1,0 +1,4 @@
+work = 27
+tokens = 577
+weights = 589824
+slope = 117.3909
