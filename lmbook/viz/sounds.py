@@ -11,8 +11,8 @@ import numpy as np
 from lmbook.viz.canvas import array
 
 
-class sound:  # noqa: N801 (used like the functions beside it)
-    """A player for samples in [-1, 1] (T,), as 16-bit WAV; `label` names it, `transcript` says what is heard."""
+class sound:
+    """A player for samples (T,) in [-1, 1]; `label` names it, `transcript` says what is heard."""
 
     def __init__(self, samples: Any, rate: int, label: str, transcript: str) -> None:
         x = array(samples)
