@@ -185,7 +185,10 @@ def no_idea(ns, rng):  # type: ignore[no-untyped-def]
 
 @contrast.hidden("cosines", "Does the length of a vector count?")
 def cosines(ns, rng):  # type: ignore[no-untyped-def]
-    c, q = rng.normal(size=(6, 5)) * 3, rng.normal(size=(6, 5)) * 10.0 ** rng.integers(-2, 3, (6, 1))
+    c, q = (
+        rng.normal(size=(6, 5)) * 3,
+        rng.normal(size=(6, 5)) * 10.0 ** rng.integers(-2, 3, (6, 1)),
+    )
     compared(ns, c, q, others(rng, 6, 3), 1.0, "vectors of all lengths")
 
 
