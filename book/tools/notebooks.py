@@ -244,7 +244,7 @@ def execute(path: Path) -> tuple[float, float]:
 
 
 def _texts(cell: NotebookNode) -> Iterator[tuple[str, str]]:
-    """Every text of a cell's outputs, with its kind; pictures appear by their presence."""
+    """Every text of a cell's outputs, with its kind; pictures and sounds appear by their presence."""
     for output in cell.outputs:
         if output.output_type == "stream":
             yield output.name, output.text
@@ -252,7 +252,8 @@ def _texts(cell: NotebookNode) -> Iterator[tuple[str, str]]:
             yield "error", f"{output.ename}: {output.evalue}"
         else:
             for kind, value in sorted(output.data.items()):
-                yield kind, "a picture" if kind.startswith("image/") else str(value)
+                text = re.sub(r"data:audio/[^\"]+", "a sound", str(value))
+                yield kind, "a picture" if kind.startswith("image/") else text
 
 
 def _first_change(old: str, new: str) -> tuple[str, str]:

@@ -114,12 +114,13 @@ def train_recogniser(
     epochs: int = 15,
     lr: float = 3e-3,
     seed: int = 0,
+    batch: int = 32,
 ) -> tuple[nn.Module, Trainer]:
     """A model trained on the first part, with the character error rate of the second after each pass."""
     manual_seed(seed)
     config = AcousticConfig(symbols=len(LETTERS) + 1)
     model = AcousticModel(config) if kind == "acoustic" else LinearRecogniser(config)
-    batches = SpeechBatches(splits.train, seed=seed)
+    batches = SpeechBatches(splits.train, batch, seed)
     held = SpeechBatches(splits.validation, seed=None)
     optimizer = Adam(model.parameters(), lr=lr)
     trainer = Trainer(

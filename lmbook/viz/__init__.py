@@ -30,6 +30,7 @@ from lmbook.viz.networks import network
 from lmbook.viz.pipelines import pipeline
 from lmbook.viz.rooflines import roofline
 from lmbook.viz.runs import history, reliability
+from lmbook.viz.sounds import sound
 from lmbook.viz.source import show_source
 from lmbook.viz.stacks import stacks
 from lmbook.viz.styling import WIDTH, figsize, style
@@ -45,5 +46,5 @@ __all__ = [
     "VIOLET", "WIDTH", "attention", "banks", "bars", "contrast", "curves", "explore", "figsize",
     "graph", "heatmap", "histograms", "history", "images", "ink_on", "lanes", "network",
     "occupancy", "pipeline", "reliability", "roofline", "sectors", "show_kernel", "show_source",
-    "stacks", "style", "surface", "systolic", "text", "timeline", "traffic", "tree",
+    "sound", "stacks", "style", "surface", "systolic", "text", "timeline", "traffic", "tree",
 ]  # fmt: skip

@@ -50,6 +50,11 @@ def test_a_little_training_helps(few, kind):
         np.testing.assert_array_equal(a.data, b.data)
 
 
+def test_the_batch_is_chosen(few):
+    _, trainer = speech.train_recogniser(few, "linear", epochs=2, batch=12)
+    assert len(trainer.history["loss"]) == 2 * 48 // 12
+
+
 def test_the_recogniser_prints_its_error_rates(few, monkeypatch, capsys):
     monkeypatch.setattr(data, "spoken_digits", lambda: few)
     speech.main(["--model", "linear", "--epochs", "1"])

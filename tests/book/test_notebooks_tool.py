@@ -108,6 +108,17 @@ def test_differences_are_exact_and_named():
     assert notebooks.changed_pictures(a, b) == [2]
 
 
+def test_sounds_may_differ_and_their_words_may_not():
+    a, b, c = (notebook("x") for _ in range(3))
+    for nb, wav, words in ((a, "AAAA", "one"), (b, "BBBB", "one"), (c, "AAAA", "two")):
+        page = f'<audio src="data:audio/wav;base64,{wav}"></audio>{words}'
+        data = {"text/html": page, "text/plain": "a sound"}
+        nb.cells[0].outputs = [nbformat.v4.new_output("display_data", data=data)]
+    assert notebooks.differences(a, b) == []
+    (found,) = notebooks.differences(a, c)
+    assert found.name == "text/html" and found.fresh.endswith("two")
+
+
 def test_normalise_mends_ids_streams_counts_and_metadata():
     nb = notebook("print(1)", "2")
     nb.cells[1].id = nb.cells[0].id

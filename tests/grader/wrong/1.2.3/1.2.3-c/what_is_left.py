@@ -1,0 +1,4 @@
+field = 3070
+paths = 84
+frames = 11
+masked = 0.95**8
