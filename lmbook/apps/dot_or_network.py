@@ -8,9 +8,11 @@ seeds and tested once. After Rendle, Krichene, Zhang and Anderson (2020), who tu
 """
 
 import argparse
+import csv
 import itertools
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +27,7 @@ from lmbook.optim import Adam
 from lmbook.training import Trainer
 
 Build = Callable[[], Any]
+STORED = Path(__file__).with_suffix(".csv")
 
 
 class Setting(NamedTuple):
@@ -98,25 +101,56 @@ def test(model: Any, splits: Splits[Ratings], items: int) -> dict[str, float]:
     return figures
 
 
+class Run(NamedTuple):
+    """A model tuned in `seconds`, trained again from `seed` and tested."""
+
+    model: str
+    lr: float
+    weight_decay: float
+    passes: int
+    seconds: float
+    seed: int
+    hr_of_100: float
+    ndcg_of_100: float
+    hr_of_all: float
+    ndcg_of_all: float
+
+
+def measured(path: Path = STORED) -> list[Run]:
+    """The runs that this program wrote, with all 943 people, on two cores of a server."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    kinds = Run.__annotations__
+    return [Run(**{k: kinds[k](v) for k, v in row.items()}) for row in rows]
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Tune and test all, and print what was found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--passes", type=int, default=12)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--people", type=int, default=943, help="use the first of them only")
+    parser.add_argument("--save", type=Path, help="a file to write the figures to")
     chosen = parser.parse_args(arguments)
     table = data.movielens_100k()
     few = table.all.take(np.flatnonzero(table.all.users < chosen.people))
     splits, items = data.leave_one_out(few), table.num_items
+    rows = []
     for name, build in models(chosen.people, items).items():
         start = time.perf_counter()
         tuned = tune(build, splits, items, passes=chosen.passes)
-        spent = time.perf_counter() - start
-        print(f"{name}: {tuned.best}, validation {tuned.tried[tuned.best]:.4f}, {spent:.0f} s")
+        spent = round(time.perf_counter() - start)
+        print(f"{name}: {tuned.best}, validation {tuned.tried[tuned.best]:.4f}, {spent} s")
         for seed in range(chosen.seeds):
             figures = test(fit(build, tuned.best, splits, items, seed), splits, items)
-            shown = "  ".join(f"{k} {v:.4f}" for k, v in figures.items())
-            print(f"  seed {seed}  {shown}", flush=True)
+            rows.append(
+                Run(name, *tuned.best, spent, seed, *(round(v, 4) for v in figures.values()))
+            )
+            print("  " + "  ".join(f"{k} {v:.4f}" for k, v in figures.items()), flush=True)
+    if chosen.save:
+        with chosen.save.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerows([Run._fields, *rows])
 
 
 if __name__ == "__main__":
