@@ -117,7 +117,7 @@ class Run(NamedTuple):
 
 
 def measured(path: Path = STORED) -> list[Run]:
-    """The runs that this program wrote, with all 943 people, on two cores of a server."""
+    """Runs of this program with all 943 people, on a server that did other work: seconds are at most."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     kinds = Run.__annotations__

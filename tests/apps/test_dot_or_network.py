@@ -43,3 +43,25 @@ def test_the_three_have_vectors_of_one_width():
 def test_passes_that_do_not_divide_are_refused(few):
     with pytest.raises(ValueError, match="5 passes cannot be judged every 2"):
         app.tune(lambda: None, few, 1682, passes=5, step=2)
+
+
+def test_the_program_writes_what_it_found(tmp_path, capsys):
+    path = tmp_path / "runs.csv"
+    app.main(["--people", "20", "--passes", "4", "--seeds", "1", "--save", str(path)])
+    runs = app.measured(path)
+    assert [run.model for run in runs] == ["dot product", "MLP", "NeuMF"]
+    assert all(0 <= run.hr_of_all <= run.hr_of_100 <= 1 and run.passes == 4 for run in runs)
+    assert f"hr of 100 {runs[0].hr_of_100:.4f}" in capsys.readouterr().out
+
+
+def test_the_stored_runs_are_whole():
+    """Each figure is a share of 943 people, the same settings for all seeds of a model."""
+    runs = app.measured()
+    for name in {run.model for run in runs}:
+        own = [run for run in runs if run.model == name]
+        assert [run.seed for run in own] == [0, 1, 2]
+        assert len({run[1:5] for run in own}) == 1
+    for run in runs:
+        for share in (run.hr_of_100, run.hr_of_all):
+            assert share * 943 == pytest.approx(round(share * 943), abs=0.06)
+        assert run.ndcg_of_all <= run.hr_of_all <= run.hr_of_100
