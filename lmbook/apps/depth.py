@@ -100,7 +100,7 @@ def train(
             loss = F.cross_entropy(logits, y[rows])
             optimizer.zero_grad()
             loss.backward()
-            first, last = (float(np.linalg.norm(p.grad.data)) for p in ends)
+            first, last = map(_gradient_norm, ends)
             ratios.append(first / max(last, 1e-30))
             optimizer.step()
             if epoch == epochs - 1:
@@ -125,4 +125,9 @@ def gradient_norms(
     for weight in weights:
         weight.data[:] *= scale
     F.cross_entropy(model(Tensor(x)), y).backward()
-    return np.array([np.linalg.norm(weight.grad.data) for weight in weights])
+    return np.array([_gradient_norm(weight) for weight in weights])
+
+
+def _gradient_norm(weight: Tensor) -> float:
+    assert weight.grad is not None
+    return float(np.linalg.norm(weight.grad.data))

@@ -94,7 +94,7 @@ def tune(
 def test(model: Any, splits: Splits[Ratings], items: int) -> dict[str, float]:
     """HR@10 and NDCG@10 on the test part, among 100 films and among all."""
     seen = Ratings(*(np.concatenate(pair) for pair in zip(splits.train, splits.validation)))
-    figures = {}
+    figures: dict[str, float] = {}
     for name, negatives in (("of 100", 99), ("of all", None)):
         found = top_n(model.scores, seen, splits.test, items, negatives)
         figures |= {f"{k} {name}": v for k, v in found.items()}
