@@ -3,9 +3,8 @@
     python -m lmbook.apps.dot_or_network
 
 Each model gets the same grid of learning rates and weight decays, the same number of passes, the same
-negatives; where the longest training is the best, more passes are tried with its rate and decay. The
-settings with the best validation NDCG@10 among all films are trained again from several seeds and tested
-once. After Rendle, Krichene, Zhang and Anderson (2020), who tuned NCF's own comparison.
+negatives; the settings with the best validation NDCG@10 among all films are trained again from several
+seeds and tested once. After Rendle, Krichene, Zhang and Anderson (2020), who tuned NCF's own comparison.
 """
 
 import argparse
@@ -92,23 +91,6 @@ def tune(
     return Tuned(max(tried, key=tried.__getitem__), tried)
 
 
-def tune_longer(
-    build: Build,
-    splits: Splits[Ratings],
-    items: int,
-    passes: int = 12,
-    longer: int = 24,
-    **options: Any,
-) -> Tuned:
-    """`tune`; where the best training is the longest, `longer` is tried with the best rate and decay."""
-    first = tune(build, splits, items, passes=passes, **options)
-    if first.best.passes < passes or longer <= passes:
-        return first
-    one = {"lrs": (first.best.lr,), "decays": (first.best.weight_decay,)}
-    tried = first.tried | tune(build, splits, items, passes=longer, **(options | one)).tried
-    return Tuned(max(tried, key=tried.__getitem__), tried)
-
-
 def test(model: Any, splits: Splits[Ratings], items: int) -> dict[str, float]:
     """HR@10 and NDCG@10 on the test part, among 100 films and among all."""
     seen = Ratings(*(np.concatenate(pair) for pair in zip(splits.train, splits.validation)))
@@ -146,7 +128,6 @@ def main(arguments: list[str] | None = None) -> None:
     """Tune and test all, and print what was found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--passes", type=int, default=12)
-    parser.add_argument("--longer", type=int, default=24, help="where the longest was the best")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--people", type=int, default=943, help="use the first of them only")
     parser.add_argument("--save", type=Path, help="a file to write the figures to")
@@ -157,7 +138,7 @@ def main(arguments: list[str] | None = None) -> None:
     rows = []
     for name, build in models(chosen.people, items).items():
         start = time.perf_counter()
-        tuned = tune_longer(build, splits, items, chosen.passes, chosen.longer)
+        tuned = tune(build, splits, items, passes=chosen.passes)
         spent = round(time.perf_counter() - start)
         print(f"{name}: {tuned.best}, validation {tuned.tried[tuned.best]:.4f}, {spent} s")
         for seed in range(chosen.seeds):

@@ -25,19 +25,6 @@ def test_every_setting_is_tried_and_the_best_is_kept(few):
     assert figures["ndcg"] == pytest.approx(tuned.tried[tuned.best])
 
 
-def test_where_the_longest_training_is_the_best_more_is_tried(few):
-    build = app.models(40, 1682, factors=4)["dot product"]
-    grid = {"lrs": (1e-3, 2e-2), "decays": (0.0,), "step": 1}
-    tuned = app.tune_longer(build, few, 1682, passes=1, longer=2, **grid)
-    assert [s.passes for s in tuned.tried].count(1) == 2
-    more = [s for s in tuned.tried if s.passes == 2]
-    assert (
-        len(more) == 1
-        and more[0].lr == max(tuned.tried, key=lambda s: (s.passes == 1) * tuned.tried[s]).lr
-    )
-    assert len(app.tune_longer(build, few, 1682, passes=1, longer=1, **grid).tried) == 2
-
-
 def test_the_test_part_is_measured_among_few_and_among_all(few):
     for name, build in app.models(40, 1682, factors=4).items():
         figures = app.test(app.fit(build, Setting(1e-2, 0.0, 1), few, 1682), few, 1682)
