@@ -233,15 +233,14 @@ def train_pairs(
     return model.eval()
 
 
-def top_n(
+def held_out_ranks(
     scores: Callable[[np.ndarray], np.ndarray], seen: Ratings, held: Ratings, items: int,
-    negatives: int | None = 99, k: int = 10, seed: int = 0,
-) -> Figures:  # fmt: skip
-    """HR@k and NDCG@k of one held-out film a person, among films that the person has not met.
+    negatives: int | None = 99, seed: int = 0,
+) -> np.ndarray:  # fmt: skip
+    """The rank, from 0, of one held-out film a person among films that the person has not met.
 
     With `negatives`, so many unmet films are drawn for each person, as He et al. (2017) do with 99;
-    with None all unmet films compete. Sampled figures are higher, and may order models otherwise than the
-    full ones do (Krichene and Rendle 2020). `scores(users)` gives (users, items).
+    with None all unmet films compete. `scores(users)` gives (users, items).
     """
     allowed = np.ones((int(max(seen.users.max(), held.users.max())) + 1, items), bool)
     allowed[seen.users, seen.items] = False
@@ -254,7 +253,16 @@ def top_n(
         chosen = np.zeros_like(candidates)
         np.put_along_axis(chosen, drawn, True, axis=1)
         candidates &= chosen
-    ranks = target_ranks(scores(held.users), held.items, candidates, generator)
+    return target_ranks(scores(held.users), held.items, candidates, generator)
+
+
+def top_n(
+    scores: Callable[[np.ndarray], np.ndarray], seen: Ratings, held: Ratings, items: int,
+    negatives: int | None = 99, k: int = 10, seed: int = 0,
+) -> Figures:  # fmt: skip
+    """HR@k and NDCG@k of `held_out_ranks`. Sampled figures are higher, and may order models otherwise
+    than the full ones do (Krichene and Rendle 2020)."""
+    ranks = held_out_ranks(scores, seen, held, items, negatives, seed)
     return {"hr": hit_rate(ranks, k), "ndcg": ndcg(ranks, k)}
 
 

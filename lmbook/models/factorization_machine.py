@@ -90,6 +90,19 @@ def perceptron(config: FieldConfig) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear(width, 1))
 
 
+class LogisticRegression(nn.Module):
+    """y = w_0 + sum_i w_i x_i: each feature by itself, no pairs."""
+
+    def __init__(self, config: FieldConfig) -> None:
+        super().__init__()
+        self.constant = nn.Parameter(nn.init.new(1))
+        self.linear = Features(config, 1, 0.0)
+
+    def forward(self, index: Tensor, values: Any = None) -> Tensor:
+        """Logits (N,), from feature numbers and values, (N, S) each."""
+        return self.constant + self.linear(index, values).sum((1, 2))
+
+
 class FactorizationMachine(nn.Module):
     """y = w_0 + sum_i w_i x_i + sum_(i < j) (v_i . v_j) x_i x_j (Rendle 2010)."""
 
