@@ -123,7 +123,7 @@ class Holes:
 
     lrs = (3e-3, 1e-2, 3e-2)
     models = tuple(VIEWS)
-    steps = 500
+    steps = 300
 
     def build(self, name: str) -> BertForMaskedLM:
         """The network is the same for all views but for its positions."""
@@ -290,9 +290,9 @@ def forced(model: Any, source: np.ndarray, target: np.ndarray) -> Tensor:
 class ThreeTasks:
     """A pair of GRUs and a T5 of as many parameters, each trained on the three tasks at once."""
 
-    lrs = (1e-3, 3e-3, 1e-2, 3e-2)
+    lrs = (3e-3, 1e-2, 3e-2)
     models = ("GRU", "T5")
-    steps = 1000
+    steps = 800
 
     def build(self, name: str) -> Any:
         """59 and 68 thousand parameters."""
