@@ -139,10 +139,10 @@ class Holes:
         return windows(getattr(characters(), part), rng, n, self.view.side)
 
     def measure(self, model: Any, part: str) -> dict[str, float]:
-        """Nats for 4,000 hidden characters."""
+        """Nats for 2,000 hidden characters."""
         with no_grad():
             return {
-                "loss": self.loss(model, *self.draw(np.random.default_rng(9), 4000, part)).item()
+                "loss": self.loss(model, *self.draw(np.random.default_rng(9), 2000, part)).item()
             }
 
 
