@@ -55,9 +55,6 @@ def fit(
     return losses
 
 
-# --- characters ---
-
-
 class Characters(NamedTuple):
     """The language reference as numbers; `mask` is one more than the last character's."""
 
@@ -138,12 +135,10 @@ class Holes:
         """n windows of one part."""
         return windows(getattr(characters(), part), rng, n, self.view.side)
 
-    def measure(self, model: Any, part: str) -> dict[str, float]:
-        """Nats for 2,000 hidden characters."""
+    def measure(self, model: Any, part: str, n: int = 2000) -> dict[str, float]:
+        """Nats for n hidden characters."""
         with no_grad():
-            return {
-                "loss": self.loss(model, *self.draw(np.random.default_rng(9), 2000, part)).item()
-            }
+            return {"loss": self.loss(model, *self.draw(np.random.default_rng(9), n, part)).item()}
 
 
 class CharLSTM(nn.Module):
@@ -194,15 +189,11 @@ class NextCharacter:
         return {"loss": loss, "perplexity": float(np.exp(loss))}
 
 
-# --- from text to text ---
-
 SIGNS = ["pad", "end", "<X>", "<Y>", *" ,-:", *"0123456789", *map(chr, range(65, 91)),
          *map(chr, range(97, 123))]  # fmt: skip
 _SIGN = {s: i for i, s in enumerate(SIGNS)}
-_MONTHS = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-    "November", "December",
-]  # fmt: skip
+_MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September",
+           "October", "November", "December"]  # fmt: skip
 
 
 def number(text: str) -> list[int]:
@@ -324,9 +315,6 @@ class ThreeTasks:
         return found
 
 
-# --- tuned alike ---
-
-
 class Run(NamedTuple):
     """One figure of one training run; `seconds` are of one core's computing."""
 
@@ -340,9 +328,7 @@ class Run(NamedTuple):
 
 
 Comparison = Holes | NextCharacter | ThreeTasks
-COMPARISONS: dict[str, Callable[[], Comparison]] = {
-    "holes": Holes, "characters": NextCharacter, "tasks": ThreeTasks,
-}  # fmt: skip
+COMPARISONS: dict[str, Any] = {"holes": Holes, "characters": NextCharacter, "tasks": ThreeTasks}
 
 
 def train(it: Comparison, name: str, steps: int, lr: float, seed: int = 0) -> tuple[Any, list[Run]]:

@@ -131,7 +131,7 @@ def in_layers(ns, rng):  # type: ignore[no-untyped-def]
 def stored(ns, rng):  # type: ignore[no-untyped-def]
     n = gpt3()
     slips = {n / 1e9: "that is one byte each", 4 * n / 1e9: "that is four bytes each",
-             24e-9 * 40 * 5120**2: "a vector for each token and each position belongs to it, too"}  # fmt: skip
+             24e-9 * 40 * 5120**2: "each token and position has a vector, too"}  # fmt: skip
     judge(ns.gigabytes, 2 * n / 1e9, "gigabytes", slips)
 
 
