@@ -2,10 +2,9 @@
 
     python -m lmbook.apps.small_language --part characters --save FILE
 
-Three comparisons on the language reference: a hidden character with other characters in view (holes), the
-next character (characters), and three tasks from text to text (tasks). Each model is trained at every rate
-of one grid from seed 0; the rate with the least validation loss is trained from more seeds. All are measured
-on texts that no tuning has seen.
+On the language reference: a hidden character with others in view (holes), the next character (characters),
+three tasks from text to text (tasks). Each model is trained at every rate of a grid from seed 0, and at the
+best by validation loss from more seeds. All are measured on texts that no tuning has seen.
 """
 
 import argparse
@@ -32,7 +31,6 @@ from lmbook.optim import AdamW
 from lmbook.optim.lr_scheduler import WarmupCosineLR
 
 STORED = Path(__file__).with_suffix(".csv")
-PARTS = ("train", "validation", "test")
 
 
 def fit(
@@ -72,8 +70,8 @@ def characters() -> Characters:
     text = language_reference()
     letters = sorted(set(text.text))
     code = {c: i for i, c in enumerate(letters)}
-    parts = (np.array([code[c] for c in getattr(text, part)]) for part in PARTS)
-    return Characters(letters, code, *parts, mask=len(letters))
+    train, validation, test = (np.array([code[c] for c in part]) for part in text)
+    return Characters(letters, code, train, validation, test, mask=len(letters))
 
 
 def windows(text: np.ndarray, rng: Any, n: int, side: int) -> tuple[np.ndarray, np.ndarray]:
@@ -233,7 +231,9 @@ def holes(rng: Any, part: str = "train") -> tuple[list[int], list[int]]:
     """Sixteen characters with a span hidden, and the span: T5's own question."""
     prose = _prose(part)
     start = int(rng.integers(len(prose) - 16))
-    source, target = corrupt_spans(number(prose[start : start + 16]), [2, 3], rng, rate=0.2)
+    source, target = corrupt_spans(
+        np.array(number(prose[start : start + 16])), [2, 3], rng, rate=0.2
+    )
     return [*number("fill: "), *map(int, source)], [int(i) for i in target]
 
 
