@@ -32,7 +32,13 @@ PROOFS = (
 )  # pages that other tools write; listed where they exist
 BACK = ("glossary", "bibliography", "errata", "coverage")
 
-MORE = {"gpu": "{ref}`kernels` shows how every kernel is checked, and what that leaves open."}
+MORE = {
+    "gpu": "{ref}`kernels` shows how every kernel is checked, and what that leaves open.",
+    "models": "Published sizes are tables from a name to a config: `models.BERTS`, `DEEPSEEKS`, `GPTS`, "
+    "`LLAMAS` (Mistral, Mixtral and Qwen too) and `T5S` for text; `EFFICIENTNETS`, `RESNETS`, `VGGS` and "
+    '`VITS` for pictures. `models.GPT(models.GPTS["gpt2-xl"])` builds one, in `nn.shapes_only()` without '
+    "memory; {ref}`sec-1-2-1` counts them. Each is printed below, as its module's `SIZES` or by its name.",
+}
 
 INDEX = """\
 (api)=

@@ -100,7 +100,7 @@ def only_chosen(ns, rng):  # type: ignore[no-untyped-def]
 # 1.2.1-c
 paper = Exercise(
     "1.2.1-c", title="Sizes on paper", kind="predict", points=4,
-    needs=["matrices", "gigabytes", "width", "guesses"],
+    needs=["matrices", "gigabytes", "width", "written"],
 )  # fmt: skip
 
 
@@ -116,22 +116,22 @@ def judge(got, want, name, slips):  # type: ignore[no-untyped-def]
 
 def gpt3() -> int:
     with nn.shapes_only():
-        return GPT(SIZES["gpt3-175b"]).num_parameters()
+        return GPT(SIZES["gpt3-13b"]).num_parameters()
 
 
 @paper.test("matrices", "Twelve matrices of width times width in each layer.")
 def in_layers(ns, rng):  # type: ignore[no-untyped-def]
-    slips = {96 * 12288**2: "a layer has more than one such matrix",
-             12 * 12 * 12288**2: "96 layers, not 12",
-             4 * 96 * 12288**2: "two more matrices are four times as wide"}  # fmt: skip
-    judge(ns.matrices, 12 * 96 * 12288**2, "matrices", slips)
+    slips = {40 * 5120**2: "a layer has more than one such matrix",
+             12 * 12 * 5120**2: "40 layers, not 12",
+             4 * 40 * 5120**2: "two more matrices are four times as wide"}  # fmt: skip
+    judge(ns.matrices, 12 * 40 * 5120**2, "matrices", slips)
 
 
-@paper.hidden("gigabytes", "All parameters, at two bytes each.")
+@paper.hidden("gigabytes", "All parameters, at two bytes each. What has a GPT beside its layers?")
 def stored(ns, rng):  # type: ignore[no-untyped-def]
     n = gpt3()
     slips = {n / 1e9: "that is one byte each", 4 * n / 1e9: "that is four bytes each",
-             2e-9 * 1.75e12: "that is for the 1.75 trillion that it does not have"}  # fmt: skip
+             24e-9 * 40 * 5120**2: "each token and position has a vector, too"}  # fmt: skip
     judge(ns.gigabytes, 2 * n / 1e9, "gigabytes", slips)
 
 
@@ -143,12 +143,11 @@ def wide(ns, rng):  # type: ignore[no-untyped-def]
     judge(ns.width, (1.75e12 / (12 * 96)) ** 0.5, "width", slips)
 
 
-@paper.hidden("guesses", "Which of BERT's positions have a label?")
-def labelled(ns, rng):  # type: ignore[no-untyped-def]
-    slips = {512: "only the chosen positions have a label", 511: "that is GPT",
-             0.15 * 0.8 * 512: "a token that stays or is swapped has a label, too",
-             0.85 * 512: "that is how many are not chosen"}  # fmt: skip
-    judge(ns.guesses, 0.15 * 512, "guesses", slips)
+@paper.hidden("written", "What stands in the target beside the hidden tokens?")
+def target_length(ns, rng):  # type: ignore[no-untyped-def]
+    slips = {0.15 * 800: "each span has a sentinel, too", 0.85 * 800: "that is what stays",
+             0.85 * 800 + 30: "that is what it reads"}  # fmt: skip
+    judge(ns.written, 0.15 * 800 + 0.15 * 800 / 4 + 1, "written", slips)
 
 
 # 1.2.1-d

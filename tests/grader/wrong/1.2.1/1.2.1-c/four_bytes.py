@@ -1,4 +1,4 @@
-matrices = 12 * 96 * 12288**2
-gigabytes = 698.4
+matrices = 12 * 40 * 5120**2
+gigabytes = 51.4
 width = 38975
-guesses = 76.8
+written = 151

@@ -1,4 +1,4 @@
-matrices = 96 * 12288**2
-gigabytes = 349.2
+matrices = 40 * 5120**2
+gigabytes = 25.7
 width = 38975
-guesses = 76.8
+written = 151

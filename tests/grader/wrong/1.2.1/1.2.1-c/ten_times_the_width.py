@@ -1,4 +1,4 @@
-matrices = 12 * 96 * 12288**2
-gigabytes = 349.2
+matrices = 12 * 40 * 5120**2
+gigabytes = 25.7
 width = 122880
-guesses = 76.8
+written = 151

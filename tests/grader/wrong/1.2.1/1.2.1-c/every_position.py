@@ -1,4 +1,0 @@
-matrices = 12 * 96 * 12288**2
-gigabytes = 349.2
-width = 38975
-guesses = 512
