@@ -14,6 +14,7 @@ from lmbook.accelerators import Footprint, footprint
 from lmbook.parallel.planner import (
     Bill,
     Cluster,
+    PublishedModel,
     Transformer,
     bill,
     published,
@@ -45,7 +46,10 @@ SUFFIXES = {"K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
 
 @dataclass(frozen=True)
 class Estimate:
-    """The answer. `flop` of the whole run; `weights` and `state` in bytes; `assumed` in words."""
+    """The answer. `flop` of the whole run; `weights` and `state` in bytes; `assumed` in words.
+
+    `published` is the model's row of the table, where the estimate is of that run: the same tokens.
+    """
 
     name: str
     parameters: float
@@ -59,6 +63,7 @@ class Estimate:
     bill: Bill
     footprint: Footprint
     assumed: tuple[str, ...]
+    published: PublishedModel | None = None
 
 
 def quantity(text: str) -> float:
@@ -94,6 +99,7 @@ def estimate(
     published or whose weights do not work once for each token, and for numbers out of range.
     """
     assumed: list[str] = []
+    row: PublishedModel | None = None
     if isinstance(model, (int, float)):
         name, shape, parameters, active = "a model", None, float(model), float(model)
     elif isinstance(model, Transformer):
@@ -149,7 +155,7 @@ def estimate(
         assumed.append("accelerators draw their design power; hosts and network are left out")
     return Estimate(
         name, parameters, active, tokens, per_token * tokens, 2 * parameters, state, cluster,
-        utilisation, spent, used, tuple(assumed),
+        utilisation, spent, used, tuple(assumed), row if row and row.tokens == tokens else None,
     )  # fmt: skip
 
 
@@ -185,6 +191,24 @@ def rows(found: Estimate) -> list[tuple[str, str]]:
         lines.append(("energy", "unknown: no design power was published"))
     rent = " to ".join(_round(dollars) for dollars in found.bill.rent)
     lines.append(("rent", f"{rent} dollars" if rent else "unknown: no price in the table"))
+    return lines + _beside(found)
+
+
+def _beside(found: Estimate) -> list[tuple[str, str]]:
+    """What was published of the same run, and how far the estimate is from it."""
+    row, lines = found.published, []
+    if row and row.flop:
+        how = " (by a rule like this one)" if row.by_rule else ""
+        lines.append(
+            (
+                "FLOP as published",
+                f"{row.flop:.3g}, the estimate {found.flop / row.flop - 1:+.0%}{how}",
+            )
+        )
+    if row and row.hours:
+        lines.append(
+            ("accelerator-hours as published", f"{_round(row.hours)} on {row.accelerator}")
+        )
     return lines
 
 
