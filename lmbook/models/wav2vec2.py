@@ -277,7 +277,10 @@ class Wav2Vec2ForPreTraining(PretrainedModule):
 
 
 class Wav2Vec2ForCTC(PretrainedModule):
-    """Letters from the hidden states, for the CTC loss; the blank is `config.pad_token_id`."""
+    """Letters from the hidden states, for the CTC loss; the blank is `config.pad_token_id`.
+
+    `Wav2Vec2ForCTC.from_pretrained("facebook/wav2vec2-base-960h")` reads English at 16 kHz.
+    """
 
     config_class = Wav2Vec2Config
     names = Names(_INSIDE, ignored=(_PRE_TRAINING,), fresh=(_MASK, r"lm_head\."))
