@@ -5,7 +5,6 @@ E hidden_size, D the last convolution's channels, G groups of V codes each, K di
 """
 
 import math
-import re
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,7 +15,8 @@ from lmbook import nn
 from lmbook.autograd import Tensor
 from lmbook.autograd.ops import cat, where
 from lmbook.autograd.tensor import raw
-from lmbook.backend import ShapeError, default_generator
+from lmbook.backend import CheckpointError, ShapeError, default_generator
+from lmbook.models.pretrained import Names, PretrainedModule, from_hub, refuse
 from lmbook.models.wav2vec2_encoder import Encoder, FeatureExtractor, FeatureProjection
 
 
@@ -58,26 +58,62 @@ class Wav2Vec2Config:
             codevector_dim=768, proj_codevector_dim=768,
         )  # fmt: skip
 
+    @classmethod
+    def from_hub(cls, given: dict[str, Any]) -> "Wav2Vec2Config":
+        """The sizes in a checkpoint's config.json."""
+        refuse(
+            given, hidden_act=("gelu",), feat_extract_activation=("gelu",), add_adapter=(False,),
+            feat_extract_norm=("group", "layer"), adapter_attn_dim=(None,),
+        )  # fmt: skip
+        config: Wav2Vec2Config = from_hub(
+            cls, given, ("wav2vec2",),
+            "hidden_size num_hidden_layers num_attention_heads intermediate_size vocab_size conv_dim "
+            "conv_kernel conv_stride num_conv_pos_embeddings num_conv_pos_embedding_groups",
+            dropout="hidden_dropout",
+        )  # fmt: skip
+        for key in ("conv_dim", "conv_kernel", "conv_stride"):
+            sizes = getattr(config, key)
+            if not isinstance(sizes, list) or not all(type(n) is int and n > 0 for n in sizes):
+                raise CheckpointError(
+                    f"config.json: {key} is {sizes!r}, Wav2Vec2Config needs a list of positive integers"
+                )
+            if not 0 < len(sizes) == len(config.conv_dim) <= 100:
+                raise CheckpointError(
+                    f"config.json: {key} has {len(sizes)} layers, conv_dim {len(config.conv_dim)}"
+                )
+            setattr(config, key, tuple(sizes))
+        for whole, part in (
+            ("hidden_size", "num_attention_heads"),
+            ("hidden_size", "num_conv_pos_embedding_groups"),
+            ("codevector_dim", "num_codevector_groups"),
+        ):
+            a, b = getattr(config, whole), getattr(config, part)
+            if b < 1 or a % b:
+                raise CheckpointError(f"config.json: {whole} {a} does not divide into {part} {b}")
+        return config
 
-RENAMES = (
+
+_OLD = (  # the two parts of the weight-normalised kernel, as older checkpoints call them
     (r"conv\.weight_g$", "conv.parametrizations.weight.original0"),
     (r"conv\.weight_v$", "conv.parametrizations.weight.original1"),
 )
-"""Patterns of names in older checkpoints, and what they are called now."""
+_INSIDE = (*_OLD, (r"^(feature_|encoder\.|masked_spec_embed$)", r"wav2vec2.\1"))
+_PRE_TRAINING = r"(quantizer|project_hid|project_q)\."
+_MASK = r"(wav2vec2\.)?masked_spec_embed$"  # files of models that were trained further may lack it
 
 
-def renamed(state: dict[str, Any]) -> dict[str, Any]:
-    """A checkpoint's arrays under today's names: older ones name the kernel's two parts otherwise."""
-    new = {}
-    for name, value in state.items():
-        for pattern, replacement in RENAMES:
-            name = re.sub(pattern, replacement, name)
-        new[name] = value
-    return new
+class Wav2Vec2Model(PretrainedModule):
+    """Convolutions from samples to moments, spans masked, a Transformer over what is left.
 
+    The published models want each utterance shifted and scaled to mean 0 and deviation 1.
+    """
 
-class Wav2Vec2Model(nn.Module):
-    """Convolutions from samples to moments, spans masked, a Transformer over what is left."""
+    config_class = Wav2Vec2Config
+    names = Names(
+        renames=(*_OLD, (r"^wav2vec2\.", "")),
+        ignored=(_PRE_TRAINING, r"lm_head\."),
+        fresh=(_MASK,),
+    )
 
     def __init__(self, config: Wav2Vec2Config) -> None:
         super().__init__()
@@ -193,8 +229,11 @@ class PreTraining(NamedTuple):
     masked: int
 
 
-class Wav2Vec2ForPreTraining(nn.Module):
+class Wav2Vec2ForPreTraining(PretrainedModule):
     """At each masked moment, which of K + 1 quantised features is the one that was masked?"""
+
+    config_class = Wav2Vec2Config
+    names = Names(_INSIDE, ignored=(r"lm_head\.",))
 
     def __init__(self, config: Wav2Vec2Config) -> None:
         super().__init__()
@@ -237,8 +276,14 @@ class Wav2Vec2ForPreTraining(nn.Module):
         return PreTraining(loss, contrastive, diversity, accuracy, len(where_masked))
 
 
-class Wav2Vec2ForCTC(nn.Module):
-    """Letters from the hidden states, for the CTC loss."""
+class Wav2Vec2ForCTC(PretrainedModule):
+    """Letters from the hidden states, for the CTC loss; the blank is `config.pad_token_id`.
+
+    `Wav2Vec2ForCTC.from_pretrained("facebook/wav2vec2-base-960h")` reads English at 16 kHz.
+    """
+
+    config_class = Wav2Vec2Config
+    names = Names(_INSIDE, ignored=(_PRE_TRAINING,), fresh=(_MASK, r"lm_head\."))
 
     def __init__(self, config: Wav2Vec2Config) -> None:
         super().__init__()
