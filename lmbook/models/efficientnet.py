@@ -62,7 +62,12 @@ class EfficientNetConfig:
             "width": "width_coefficient", "depth": "depth_coefficient", "dropout": "dropout_rate",
             "stochastic_depth": "drop_connect_rate", "eps": "batch_norm_eps",
         }  # fmt: skip
-        set_here = {"num_classes": classes_of(given), "same": True, "lite": False, "stages": None}
+        set_here: dict[str, Any] = {
+            "num_classes": classes_of(given),
+            "same": True,
+            "lite": False,
+            "stages": None,
+        }
         momentum = given.get("batch_norm_momentum", 0.99)
         if not isinstance(momentum, int | float) or not 0 <= momentum <= 1:
             raise CheckpointError(
@@ -237,7 +242,8 @@ def _plan(c: EfficientNetConfig) -> list[tuple[int, ...]]:
 
 def _sides(c: EfficientNetConfig) -> list[tuple[int, int, int]]:
     """Of each block: its number, its stride, the side of the maps that it gets."""
-    found, side = [], math.ceil(c.image_size / 2)
+    found: list[tuple[int, int, int]] = []
+    side = math.ceil(c.image_size / 2)
     for _, _, stride, _, _, count in _plan(c):
         for i in range(count):
             found.append((len(found), 1 if i else stride, side))

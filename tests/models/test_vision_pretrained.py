@@ -18,7 +18,7 @@ import lmbook
 from lmbook import models
 from lmbook.backend import CheckpointError
 
-VIT = {
+VIT: dict[str, Any] = {
     "num_hidden_layers": 2, "hidden_size": 16, "num_attention_heads": 4, "intermediate_size": 24,
     "image_size": 32, "patch_size": 8, "num_labels": CLASSES,
 }  # fmt: skip
@@ -228,13 +228,13 @@ def test_other_configurations_of_an_efficientnet_are_refused(change, message):
 
 def test_the_authors_configurations_are_those_published():
     """depthwise_padding as the repositories google/efficientnet-b0 to -b7 have it follows from the sizes."""
-    blocks = ([], [16], [5, 8, 16], [5, 18], [6], [13, 27], [31], [18])
+    blocks: tuple[list[int], ...] = ([], [16], [5, 8, 16], [5, 18], [6], [13, 27], [31], [18])
     for i, padding in enumerate(blocks):
         want = models.EFFICIENTNETS[f"efficientnet_b{i}"]
-        given = transformers.EfficientNetConfig(
-            width_coefficient=want.width, depth_coefficient=want.depth, image_size=want.image_size,
-            dropout_rate=want.dropout, depthwise_padding=padding, num_labels=1000,
-        )  # fmt: skip
-        got = models.EfficientNetConfig.from_hub(given.to_dict())
+        given: dict[str, Any] = {
+            "width_coefficient": want.width, "depth_coefficient": want.depth, "dropout_rate": want.dropout,
+            "image_size": want.image_size, "depthwise_padding": padding, "num_labels": 1000,
+        }  # fmt: skip
+        got = models.EfficientNetConfig.from_hub(transformers.EfficientNetConfig(**given).to_dict())
         assert got == replace(want, same=True, eps=1e-3, momentum=got.momentum)
         assert got.momentum == pytest.approx(0.01)
