@@ -289,10 +289,11 @@ class PretrainedModule(nn.Module):
             folder = download(str(name_or_folder), revision)
         checkpoint = Checkpoint(folder)
         config = cls.config_class.from_hub(read_json(folder / "config.json"))
+        config = cls.adapt(config, checkpoint)
         with shapes_only():
-            model = cls(cls.adapt(config, checkpoint))  # type: ignore[call-arg]
+            model = cls(config)  # type: ignore[call-arg]
         model.to(dtype)
-        fill(model, checkpoint, cls.names_for(model.config))
+        fill(model, checkpoint, cls.names_for(config))
         model.eval()
         return model
 
