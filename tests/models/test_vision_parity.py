@@ -17,6 +17,7 @@ import lmbook
 from lmbook import functional as F
 from lmbook import models, nn
 from lmbook.backend import ShapeError
+from lmbook.models.vision import rename
 from lmbook.training.checkpoint import load_tensors
 
 MBCONV = ((1, 3, 1, 16, 8, 1), (6, 5, 2, 8, 16, 2), (4, 3, 2, 16, 24, 1))
@@ -174,3 +175,8 @@ def test_sizes_that_do_not_fit_are_named():
     model = models.ViT(models.ViTConfig(16, 8, 1, 1, 8, 8))
     with pytest.raises(ShapeError, match=r"must be \(batch, 3, 16, 16\)"):
         model(lmbook.zeros(1, 3, 24, 24))
+
+
+def test_two_names_that_become_one_are_refused():
+    with pytest.raises(KeyError, match=r"checkpoint: two entries become 'a', 'b' is the second"):
+        rename({"a": 0, "b": 0}, [("b", "a")])
