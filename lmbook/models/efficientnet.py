@@ -1,10 +1,11 @@
 """EfficientNet: one small network, widened, deepened and given larger images together.
 
 Names of parameters: torchvision's, so that its checkpoints of B0 to B7 load. `EfficientNet.from_pretrained`
-reads those of Hugging Face's library, as in google/efficientnet-b0: the authors' weights, with TensorFlow's
-padding. `from_lukemelas` renames those of the package efficientnet_pytorch, as lite0's. The lite networks
-have no squeeze-and-excitation, ReLU6 in place of SiLU, and TensorFlow's padding: they are for
-processors that reckon in 8 bits. Shapes: N batch; images (N, 3, S, S), S = `image_size`.
+reads those of timm and of Hugging Face's library; timm/tf_efficientnet_b0.in1k has the authors' weights, with
+TensorFlow's padding (google/efficientnet-b0 has them, too, but its main branch only as a pickle).
+`from_lukemelas` renames those of the package efficientnet_pytorch, as lite0's. The lite networks have no
+squeeze-and-excitation, ReLU6 in place of SiLU, and TensorFlow's padding: they are for processors that reckon
+in 8 bits. Shapes: N batch; images (N, 3, S, S), S = `image_size`.
 Sources: Tan and Le 2019; Sandler et al. 2018 for the block; Liu 2020 for lite.
 """
 
@@ -53,7 +54,20 @@ class EfficientNetConfig:
 
     @classmethod
     def from_hub(cls, given: dict[str, Any]) -> "EfficientNetConfig":
-        """The sizes in a config.json of transformers; `momentum` there is the share of what was."""
+        """The sizes in a config.json of transformers, where `momentum` is the share of what was; or of
+        timm, which has the network's name, with tf_ in front for TensorFlow's padding."""
+        if "architecture" in given:
+            known = {
+                name: replace(c, eps=1e-5, momentum=0.1)
+                for name, c in EFFICIENTNETS.items()
+                if not c.lite
+            }
+            known |= {
+                f"tf_{name}": replace(c, same=True, eps=1e-3, momentum=0.01)
+                for name, c in EFFICIENTNETS.items()
+            }
+            refuse(given, architecture=tuple(known))
+            return replace(known[given["architecture"]], num_classes=given.get("num_classes", 1000))
         refuse(
             given, hidden_act=("swish", "silu"), pooling_type=("mean",), num_channels=(3,),
             depth_divisor=(8,), squeeze_expansion_ratio=(0.25,),
@@ -178,8 +192,9 @@ class EfficientNet(PretrainedModule):
 
     @classmethod
     def names_for(cls, config: EfficientNetConfig) -> Names:
-        """Hugging Face's names count blocks through; here they are counted in their stages."""
-        return Names(tuple((f"^{pattern}$", ours) for pattern, ours in _transformers_names(config)))
+        """Hugging Face's names and timm's; the first count blocks through, the others in their stages."""
+        rules = [*_transformers_names(config), *_timm_names(config)]
+        return Names(tuple((f"^{pattern}$", ours) for pattern, ours in rules))
 
     def __init__(self, config: EfficientNetConfig) -> None:
         super().__init__()
@@ -274,6 +289,28 @@ def _transformers_names(config: EfficientNetConfig) -> list[tuple[str, str]]:
                 rules.append((rf"{theirs}{part}\.{conv}\.(\w+)", rf"{ours}{j}.0.\1"))
                 rules.append((rf"{theirs}{part}\.{norm}\.(\w+)", rf"{ours}{j}.1.\1"))
             number += 1
+    return rules
+
+
+def _timm_names(config: EfficientNetConfig) -> list[tuple[str, str]]:
+    last = f"features.{len(config.stages) + 1}."
+    ends = {
+        "conv_stem": "features.0.0.",
+        "bn1": "features.0.1.",
+        "conv_head": f"{last}0.",
+        "bn2": f"{last}1.",
+    }
+    rules = [(rf"{theirs}\.(\w+)", rf"{ours}\1") for theirs, ours in ends.items()]
+    for s, (expand, *_) in enumerate(config.stages):
+        wide = ("conv_pw", "conv_dw", "conv_pwl") if expand != 1 else ("conv_dw", "conv_pw")
+        theirs, ours = rf"blocks\.{s}\.(\d+)\.", rf"features.{s + 1}.\1.block."
+        gate = len(wide) - 1
+        for j, conv in enumerate(wide):
+            k = j if config.lite or j < gate else j + 1
+            rules.append((rf"{theirs}{conv}\.(\w+)", rf"{ours}{k}.0.\2"))
+            rules.append((rf"{theirs}bn{j + 1}\.(\w+)", rf"{ours}{k}.1.\2"))
+        for j, name in enumerate(("reduce", "expand"), 1):
+            rules.append((rf"{theirs}se\.conv_{name}\.(\w+)", rf"{ours}{gate}.fc{j}.\2"))
     return rules
 
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn as tnn
-from torchvision.models import AlexNet, efficientnet, resnet, vgg, vision_transformer
-from vision_references import CLASSES, images, stir, their_resnet
+from torchvision.models import AlexNet, resnet, vgg, vision_transformer
+from vision_references import CLASSES, MBCONV, images, stir, their_efficientnet, their_resnet
 
 import lmbook
 from lmbook import functional as F
@@ -19,8 +19,6 @@ from lmbook import models, nn
 from lmbook.backend import ShapeError
 from lmbook.models.vision import rename
 from lmbook.training.checkpoint import load_tensors
-
-MBCONV = ((1, 3, 1, 16, 8, 1), (6, 5, 2, 8, 16, 2), (4, 3, 2, 16, 24, 1))
 
 
 def classifier(inputs: int, dropout_first: bool) -> tnn.Sequential:
@@ -44,13 +42,6 @@ def their_alexnet() -> tnn.Module:
     model.features.to_empty(device="cpu")
     model.classifier = classifier(256 * 36, True)
     return model
-
-
-def their_efficientnet() -> tnn.Module:
-    stages = [efficientnet.MBConvConfig(e, k, s, i, o, n) for e, k, s, i, o, n in MBCONV]
-    return efficientnet.EfficientNet(
-        stages, 0.0, stochastic_depth_prob=0.0, num_classes=CLASSES, last_channel=96
-    )
 
 
 def small_vgg(norm: bool) -> models.VGG:

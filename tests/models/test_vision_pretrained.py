@@ -12,7 +12,15 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 from torchvision.models import resnet
-from vision_references import CLASSES, images, same_logits, stir, their_resnet
+from vision_references import (
+    CLASSES,
+    MBCONV,
+    images,
+    same_logits,
+    stir,
+    their_efficientnet,
+    their_resnet,
+)
 
 import lmbook
 from lmbook import models
@@ -182,6 +190,51 @@ def test_configurations_of_transformers_that_are_not_computed_are_refused():
     ):
         with pytest.raises(CheckpointError, match=message):
             models.ResNetConfig.from_hub(base | change)
+
+
+TIMM = {
+    "features.0.0": "conv_stem", "features.0.1": "bn1", "features.4.0": "conv_head", "features.4.1": "bn2",
+    "classifier.1": "classifier", "features.1.0.block.0.0": "blocks.0.0.conv_dw",
+    "features.1.0.block.0.1": "blocks.0.0.bn1", "features.1.0.block.1.fc1": "blocks.0.0.se.conv_reduce",
+    "features.1.0.block.1.fc2": "blocks.0.0.se.conv_expand", "features.1.0.block.2.0": "blocks.0.0.conv_pw",
+    "features.1.0.block.2.1": "blocks.0.0.bn2",
+}  # fmt: skip
+WIDE = {
+    "0.0": "conv_pw", "0.1": "bn1", "1.0": "conv_dw", "1.1": "bn2", "2.fc1": "se.conv_reduce",
+    "2.fc2": "se.conv_expand", "3.0": "conv_pwl", "3.1": "bn3",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("architecture", ["efficientnet_b0", "tf_efficientnet_b0"])
+def test_timm_s_efficientnets(architecture, tmp_path, monkeypatch):
+    """Symmetric padding is torchvision's; TensorFlow's is the same on what is padded by hand."""
+    small = models.EfficientNetConfig(stages=MBCONV, dropout=0.0, stochastic_depth=0.0)
+    monkeypatch.setitem(models.EFFICIENTNETS, "efficientnet_b0", small)
+    theirs = stir(their_efficientnet()).eval()
+    names = TIMM | {
+        f"features.{s}.{i}.block.{ours}": f"blocks.{s - 1}.{i}.{name}"
+        for s, i in ((2, 0), (2, 1), (3, 0))
+        for ours, name in WIDE.items()
+    }
+    state = {}
+    for name, value in theirs.state_dict().items():
+        module, kind = name.rsplit(".", 1)
+        state[f"{names[module]}.{kind}"] = value
+    save_file(state, tmp_path / "model.safetensors")
+    config = {"architecture": architecture, "num_classes": CLASSES}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    ours = models.EfficientNet.from_pretrained(tmp_path)
+    assert ours.config.same == architecture.startswith("tf_")
+    size = 33  # an odd side at every stride: TensorFlow pads alike on both sides there
+    for module in theirs.modules():
+        if ours.config.same and isinstance(module, torch.nn.BatchNorm2d):
+            module.eps = 1e-3
+    x = images(size)
+    want = theirs(torch.tensor(x)).detach().numpy()
+    np.testing.assert_allclose(ours(lmbook.tensor(x)).data, want, atol=1e-4, rtol=1e-4)
+    (tmp_path / "config.json").write_text(json.dumps(config | {"architecture": "efficientnet_l2"}))
+    with pytest.raises(CheckpointError, match="architecture is 'efficientnet_l2'"):
+        models.EfficientNet.from_pretrained(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,20 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn as tnn
-from torchvision.models import resnet
+from torchvision.models import efficientnet, resnet
 
 import lmbook
 from lmbook import nn
 
+MBCONV = ((1, 3, 1, 16, 8, 1), (6, 5, 2, 8, 16, 2), (4, 3, 2, 16, 24, 1))
 CLASSES = 7
+
+
+def their_efficientnet() -> tnn.Module:
+    stages = [efficientnet.MBConvConfig(e, k, s, i, o, n) for e, k, s, i, o, n in MBCONV]
+    return efficientnet.EfficientNet(
+        stages, 0.0, stochastic_depth_prob=0.0, num_classes=CLASSES, last_channel=96
+    )
 
 
 def their_resnet(block: Any) -> tnn.Module:
