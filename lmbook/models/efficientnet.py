@@ -102,8 +102,8 @@ class EfficientNetConfig:
         strided = [n for n, stride, _ in _sides(config) if stride == 2]
         odd = [n for n, stride, side in _sides(config) if stride == 2 and side % 2]
         padding = given.get("depthwise_padding") or []
-        known = isinstance(padding, list) and [n for n in strided if n in padding] == odd
-        if config.image_size % 2 or not known:
+        fits = isinstance(padding, list) and [n for n in strided if n in padding] == odd
+        if config.image_size % 2 or not fits:
             raise CheckpointError(
                 f"config.json: with image_size {config.image_size}, depthwise_padding {padding!r} does not "
                 f"pad as TensorFlow does; that would be an even size and blocks {odd}"
