@@ -1,9 +1,11 @@
 """EfficientNet: one small network, widened, deepened and given larger images together.
 
-Names of parameters: torchvision's, so that its checkpoints of B0 to B7 load; `from_lukemelas` renames
-those of the package efficientnet_pytorch, which is how the weights of lite0 come. The lite networks
-have no squeeze-and-excitation, ReLU6 in place of SiLU, and TensorFlow's padding: they are for
-processors that reckon in 8 bits. Shapes: N batch; images (N, 3, S, S), S = `image_size`.
+Names of parameters: torchvision's, so that its checkpoints of B0 to B7 load. `EfficientNet.from_pretrained`
+reads those of timm and of Hugging Face's library; timm/tf_efficientnet_b0.in1k has the authors' weights, with
+TensorFlow's padding (google/efficientnet-b0 has them, too, but its main branch only as a pickle).
+`from_lukemelas` renames those of the package efficientnet_pytorch, as lite0's. The lite networks have no
+squeeze-and-excitation, ReLU6 in place of SiLU, and TensorFlow's padding: they are for processors that reckon
+in 8 bits. Shapes: N batch; images (N, 3, S, S), S = `image_size`.
 Sources: Tan and Le 2019; Sandler et al. 2018 for the block; Liu 2020 for lite.
 """
 
@@ -15,6 +17,8 @@ from typing import Any
 
 from lmbook import nn
 from lmbook.autograd import Tensor
+from lmbook.backend import CheckpointError
+from lmbook.models.pretrained import Names, PretrainedModule, classes_of, from_hub, refuse
 from lmbook.models.vision import initialise_convolutions, rename
 
 # widening, kernel, stride, inputs, outputs, blocks of each stage of B0 (table 1 of the paper)
@@ -31,18 +35,100 @@ STAGES = (
 
 @dataclass
 class EfficientNetConfig:
-    """How much wider and deeper than B0, whose values are the defaults; and what makes it lite."""
+    """How much wider and deeper than B0, whose values are the defaults; and what makes it lite.
+
+    `same` pads as TensorFlow does, as the lite networks always do.
+    """
 
     width: float = 1.0
     depth: float = 1.0
     image_size: int = 224
     dropout: float = 0.2
     lite: bool = False
+    same: bool = False
     num_classes: int = 1000
     stochastic_depth: float = 0.2
     eps: float = 1e-5
     momentum: float = 0.1
     stages: tuple[tuple[int, ...], ...] = STAGES
+
+    @classmethod
+    def from_hub(cls, given: dict[str, Any]) -> "EfficientNetConfig":
+        """The sizes in a config.json of transformers, where `momentum` is the share of what was; or of
+        timm, which has the network's name, with tf_ in front for TensorFlow's padding."""
+        if "architecture" in given:
+            known = {
+                name: replace(c, eps=1e-5, momentum=0.1)
+                for name, c in EFFICIENTNETS.items()
+                if not c.lite
+            }
+            known |= {
+                f"tf_{name}": replace(c, same=True, eps=1e-3, momentum=0.01)
+                for name, c in EFFICIENTNETS.items()
+            }
+            refuse(given, architecture=tuple(known))
+            return replace(known[given["architecture"]], num_classes=given.get("num_classes", 1000))
+        refuse(
+            given, hidden_act=("swish", "silu"), pooling_type=("mean",), num_channels=(3,),
+            depth_divisor=(8,), squeeze_expansion_ratio=(0.25,),
+        )  # fmt: skip
+        keys = {
+            "width": "width_coefficient", "depth": "depth_coefficient", "dropout": "dropout_rate",
+            "stochastic_depth": "drop_connect_rate", "eps": "batch_norm_eps",
+        }  # fmt: skip
+        set_here: dict[str, Any] = {
+            "num_classes": classes_of(given),
+            "same": True,
+            "lite": False,
+            "stages": None,
+        }
+        momentum = given.get("batch_norm_momentum", 0.99)
+        if not isinstance(momentum, int | float) or not 0 <= momentum <= 1:
+            raise CheckpointError(
+                f"config.json: batch_norm_momentum is {momentum!r}, not in 0 to 1"
+            )
+        set_here["momentum"] = 1.0 - momentum
+        needed = "width depth image_size"
+        config = from_hub(cls, {**given, **set_here}, ("efficientnet",), needed, **keys)
+        config = replace(config, stages=_stages_of(given))
+        for name in ("width", "depth"):
+            if not 0 < getattr(config, name) <= 10:
+                raise CheckpointError(f"config.json: {keys[name]} is {getattr(config, name)!r}")
+        plan = _plan(config)
+        if any(stride == 1 and inputs == outputs for _, _, stride, inputs, outputs, _ in plan):
+            raise CheckpointError(
+                "config.json: a stage keeps its channels and its stride is 1, which no EfficientNet has"
+            )
+        strided = [n for n, stride, _ in _sides(config) if stride == 2]
+        odd = [n for n, stride, side in _sides(config) if stride == 2 and side % 2]
+        padding = given.get("depthwise_padding") or []
+        fits = isinstance(padding, list) and [n for n in strided if n in padding] == odd
+        if config.image_size % 2 or not fits:
+            raise CheckpointError(
+                f"config.json: with image_size {config.image_size}, depthwise_padding {padding!r} does not "
+                f"pad as TensorFlow does; that would be an even size and blocks {odd}"
+            )
+        return config
+
+
+def _stages_of(given: dict[str, Any]) -> tuple[tuple[int, ...], ...]:
+    keys = (
+        "expand_ratios",
+        "kernel_sizes",
+        "strides",
+        "in_channels",
+        "out_channels",
+        "num_block_repeats",
+    )
+    lists = [given.get(key) for key in keys]
+    for key, values in zip(keys, lists, strict=True):
+        whole = isinstance(values, list) and all(type(n) is int and 0 < n < 10_000 for n in values)
+        if not whole or not values or len(values) != len(lists[0] or ()):
+            raise CheckpointError(
+                f"config.json: {key} is {values!r}, no list of a whole number for each stage"
+            )
+    refuse({"strides": max(lists[2] or ())}, strides=(1, 2))
+    return tuple(zip(*lists, strict=True))  # type: ignore[arg-type]
 
 
 _B5 = EfficientNetConfig(1.6, 2.2, 456, 0.4, eps=1e-3, momentum=0.01)
@@ -99,8 +185,16 @@ class MBConv(nn.Module):
         return x + self.stochastic_depth(y) if self.adds else y
 
 
-class EfficientNet(nn.Module):
+class EfficientNet(PretrainedModule):
     """Images (N, 3, S, S) in, logits (N, classes) out."""
+
+    config_class = EfficientNetConfig
+
+    @classmethod
+    def names_for(cls, config: EfficientNetConfig) -> Names:
+        """Hugging Face's names and timm's; the first count blocks through, the others in their stages."""
+        rules = [*_transformers_names(config), *_timm_names(config)]
+        return Names(tuple((f"^{pattern}$", ours) for pattern, ours in rules))
 
     def __init__(self, config: EfficientNetConfig) -> None:
         super().__init__()
@@ -109,7 +203,10 @@ class EfficientNet(nn.Module):
         norm = partial(nn.BatchNorm2d, eps=c.eps, momentum=c.momentum)
         activation = nn.ReLU6 if c.lite else nn.SiLU
         layer = partial(
-            nn.Conv2dNormActivation, norm_layer=norm, activation_layer=activation, same=c.lite
+            nn.Conv2dNormActivation,
+            norm_layer=norm,
+            activation_layer=activation,
+            same=c.lite or c.same,
         )
         stages: list[nn.Module] = [layer(3, plan[0][3], 3, 2)]
         total, before = sum(stage[-1] for stage in plan), 0
@@ -156,6 +253,65 @@ def _plan(c: EfficientNetConfig) -> list[tuple[int, ...]]:
             )
         )  # fmt: skip
     return plan
+
+
+def _sides(c: EfficientNetConfig) -> list[tuple[int, int, int]]:
+    """Of each block: its number, its stride, the side of the maps that it gets."""
+    found: list[tuple[int, int, int]] = []
+    side = math.ceil(c.image_size / 2)
+    for _, _, stride, _, _, count in _plan(c):
+        for i in range(count):
+            found.append((len(found), 1 if i else stride, side))
+            side = math.ceil(side / found[-1][1])
+    return found
+
+
+def _transformers_names(config: EfficientNetConfig) -> list[tuple[str, str]]:
+    net, last = r"efficientnet\.", f"features.{len(config.stages) + 1}."
+    rules = [
+        (rf"{net}embeddings\.convolution\.(\w+)", r"features.0.0.\1"),
+        (rf"{net}embeddings\.batchnorm\.(\w+)", r"features.0.1.\1"),
+        (rf"{net}encoder\.top_conv\.(\w+)", rf"{last}0.\1"),
+        (rf"{net}encoder\.top_bn\.(\w+)", rf"{last}1.\1"),
+        (r"classifier\.(\w+)", r"classifier.1.\1"),
+    ]
+    number = 0
+    for s, (expand, *_, blocks) in enumerate(_plan(config), 1):
+        for i in range(blocks):
+            theirs, ours = rf"{net}encoder\.blocks\.{number}\.", f"features.{s}.{i}.block."
+            parts = [("expansion", "expand_conv", "expand_bn")] if expand != 1 else []
+            parts += [("depthwise_conv", "depthwise_conv", "depthwise_norm")]
+            k = len(parts)
+            for j, name in enumerate(("reduce", "expand"), 1):
+                rules.append((rf"{theirs}squeeze_excite\.{name}\.(\w+)", rf"{ours}{k}.fc{j}.\1"))
+            layers = {**dict(enumerate(parts)), k + 1: ("projection", "project_conv", "project_bn")}
+            for j, (part, conv, norm) in layers.items():
+                rules.append((rf"{theirs}{part}\.{conv}\.(\w+)", rf"{ours}{j}.0.\1"))
+                rules.append((rf"{theirs}{part}\.{norm}\.(\w+)", rf"{ours}{j}.1.\1"))
+            number += 1
+    return rules
+
+
+def _timm_names(config: EfficientNetConfig) -> list[tuple[str, str]]:
+    last = f"features.{len(config.stages) + 1}."
+    ends = {
+        "conv_stem": "features.0.0.",
+        "bn1": "features.0.1.",
+        "conv_head": f"{last}0.",
+        "bn2": f"{last}1.",
+    }
+    rules = [(rf"{theirs}\.(\w+)", rf"{ours}\1") for theirs, ours in ends.items()]
+    for s, (expand, *_) in enumerate(config.stages):
+        wide = ("conv_pw", "conv_dw", "conv_pwl") if expand != 1 else ("conv_dw", "conv_pw")
+        theirs, ours = rf"blocks\.{s}\.(\d+)\.", rf"features.{s + 1}.\1.block."
+        gate = len(wide) - 1
+        for j, conv in enumerate(wide):
+            k = j if config.lite or j < gate else j + 1
+            rules.append((rf"{theirs}{conv}\.(\w+)", rf"{ours}{k}.0.\2"))
+            rules.append((rf"{theirs}bn{j + 1}\.(\w+)", rf"{ours}{k}.1.\2"))
+        for j, name in enumerate(("reduce", "expand"), 1):
+            rules.append((rf"{theirs}se\.conv_{name}\.(\w+)", rf"{ours}{gate}.fc{j}.\2"))
+    return rules
 
 
 def multiply_adds(config: EfficientNetConfig) -> int:

@@ -8,7 +8,7 @@ import json
 import math
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -31,12 +31,15 @@ class Names:
     `renames` are replaced one after the other in each name of the file. A name that the model then lacks, and
     of which an entry of `ignored` fits the beginning, is passed over. `transposed` finds the parameters that
     the file has the other way round, `fresh` those that it may lack and that then start anew, with a warning.
+    Arrays whose names differ only in the parts of an entry of `joined` are one array here, their rows one
+    after the other; its name has the parts with commas between them.
     """
 
     renames: tuple[tuple[str, str], ...] = ()
     ignored: tuple[str, ...] = ()
     transposed: tuple[str, ...] = ()
     fresh: tuple[str, ...] = ()
+    joined: tuple[tuple[str, ...], ...] = ()
 
     def translate(self, name: str) -> str:
         """Our name for one of the file's."""
@@ -67,6 +70,7 @@ class Checkpoint:
                 raise FileNotFoundError(self._nothing())
             single = TensorFile(self.folder / SINGLE)
             self.files = dict.fromkeys(single.entries, single)
+        self._groups: dict[str, list[str]] = {}
 
     def _inside(self, file: Any) -> Path:
         if not isinstance(file, str) or Path(file).name != file or not file.endswith("safetensors"):
@@ -86,16 +90,36 @@ class Checkpoint:
         )
         return f"checkpoint {self.folder}: neither {SINGLE} nor {INDEX} is there{hint}"
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.files)
+    def join(self, parts: Sequence[str]) -> None:
+        """Make one of arrays whose names differ in `parts`; of those of different shapes or types, none."""
+        first, whole = parts[0], ",".join(parts)
+        for name in [n for n in self.files if first in n]:
+            group = [name.replace(first, part) for part in parts]
+            alike = all(n in self.files for n in group) and self.shape(name)
+            if alike and len({(self.shape(n), self.dtype(n)) for n in group}) == 1:
+                self._groups[name.replace(first, whole)] = group
 
-    def read(self, name: str) -> np.ndarray:
-        """One array, in its own type."""
-        return self.files[name].read(name)
+    def __iter__(self) -> Iterator[str]:
+        inside = {name for group in self._groups.values() for name in group}
+        yield from (name for name in self.files if name not in inside)
+        yield from self._groups
+
+    def read(self, name: str, dtype: Any = None) -> np.ndarray:
+        """One array, in its own type or another; only what is joined or converted is copied."""
+        if name in self._groups:
+            return np.concatenate([self.read(part, dtype) for part in self._groups[name]])
+        return self.files[name].read(name, dtype)
+
+    def dtype(self, name: str) -> np.dtype:
+        """The type of one array."""
+        name = self._groups.get(name, [name])[0]
+        return self.files[name].dtype(name)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of one array."""
-        return self.files[name].entries[name][1]
+        group = self._groups.get(name)
+        rows, *rest = self.shape(group[0]) if group else (0,)
+        return (len(group) * rows, *rest) if group else self.files[name].entries[name][1]
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -160,6 +184,16 @@ def rope_of(given: dict[str, Any]) -> dict[str, Any]:
     return {"rope_theta": theta} | ({} if plain else {"rope_scaling": both})
 
 
+def classes_of(given: dict[str, Any]) -> int:
+    """How many classes a config.json names; two, as in the Hub's own library, where it names none."""
+    labels = given.get("id2label", given.get("num_labels"))
+    if labels is None or (type(labels) is int and labels > 0):
+        return labels or 2
+    if not isinstance(labels, dict) or not labels:
+        raise CheckpointError(f"config.json: id2label is {labels!r}, no table of classes")
+    return len(labels)
+
+
 def refuse(given: dict[str, Any], **allowed: tuple[Any, ...]) -> None:
     """Raise `CheckpointError` if a key of config.json has none of the allowed values."""
     for key, values in allowed.items():
@@ -175,6 +209,8 @@ def fill(model: nn.Module, checkpoint: Checkpoint, names: Names) -> nn.Module:
     Raises `CheckpointError` unless every parameter and buffer is there once, in its shape, and nothing else.
     """
     own = model.state_dict()
+    for parts in names.joined:
+        checkpoint.join(parts)
     place: dict[str, str] = {}
     faults: dict[str, list[str]] = {}
 
@@ -194,7 +230,7 @@ def fill(model: nn.Module, checkpoint: Checkpoint, names: Names) -> nn.Module:
         shape = checkpoint.shape(stored)[:: -1 if turned else 1]
         if shape != own[name].shape:
             fault("of another shape", f"{name} {shape}, here {own[name].shape}")
-        kind, wanted = checkpoint.files[stored].dtype(stored), own[name].dtype
+        kind, wanted = checkpoint.dtype(stored), own[name].dtype
         if kind.kind != wanted.kind:
             fault("of another type", f"{name} {kind}, here {wanted}")
     missing = sorted(own.keys() - place.keys())
@@ -214,7 +250,7 @@ def fill(model: nn.Module, checkpoint: Checkpoint, names: Names) -> nn.Module:
         )
     state = {}
     for name, stored in place.items():
-        array = checkpoint.files[stored].read(stored, own[name].dtype)
+        array = checkpoint.read(stored, own[name].dtype)
         state[name] = array.T if _turned(names, name) else array
     model.load_state_dict(state, strict=False, assign=True)
     return materialize(model)
@@ -253,12 +289,18 @@ class PretrainedModule(nn.Module):
             folder = download(str(name_or_folder), revision)
         checkpoint = Checkpoint(folder)
         config = cls.config_class.from_hub(read_json(folder / "config.json"))
+        config = cls.adapt(config, checkpoint)
         with shapes_only():
-            model = cls(cls.adapt(config, checkpoint))  # type: ignore[call-arg]
+            model = cls(config)  # type: ignore[call-arg]
         model.to(dtype)
-        fill(model, checkpoint, cls.names)
+        fill(model, checkpoint, cls.names_for(config))
         model.eval()
         return model
+
+    @classmethod
+    def names_for(cls, config: Any) -> Names:
+        """The table of names; a subclass overrides this where it depends on the sizes."""
+        return cls.names
 
     @classmethod
     def adapt(cls, config: Any, checkpoint: Checkpoint) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 from lmbook import nn
 from lmbook.autograd import Tensor
 from lmbook.backend import CheckpointError
-from lmbook.models.pretrained import Names, PretrainedModule, from_hub, refuse
+from lmbook.models.pretrained import Names, PretrainedModule, classes_of, from_hub, refuse
 from lmbook.models.vision import initialise_convolutions
 
 
@@ -45,7 +45,7 @@ class ResNetConfig:
         )  # fmt: skip
         added = {
             "bottleneck": given.get("layer_type", "bottleneck") == "bottleneck",
-            "num_classes": len(given.get("id2label") or (0, 1)),
+            "num_classes": classes_of(given),
         }
         keys = {"in_channels": "num_channels", "layers": "depths", "width": "embedding_size"}
         config = from_hub(cls, {**given, **added}, ("resnet",), "layers width", **keys)

@@ -1,20 +1,19 @@
 """Vision Transformer: an image is a sentence of patches.
 
-Names of parameters: torchvision's, so that its checkpoints load; `from_transformers` renames those
-of Hugging Face. Shapes: N batch; images (N, 3, S, S); T = (S / P)^2 + 1 tokens, for patches of P x P
-and the class token in front; E width. Source: Dosovitskiy et al. 2021.
+Names of parameters: torchvision's, so that its checkpoints load; `ViT.from_pretrained` reads those of
+Hugging Face's library, as in google/vit-base-patch16-224. Shapes: N batch; images (N, 3, S, S);
+T = (S / P)^2 + 1 tokens, for patches of P x P and the class token in front; E width. Source:
+Dosovitskiy et al. 2021.
 """
 
 import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from lmbook import nn
 from lmbook.autograd import Tensor, apply
-from lmbook.backend import ShapeError
-from lmbook.models.vision import rename
+from lmbook.backend import CheckpointError, ShapeError
+from lmbook.models.pretrained import Names, PretrainedModule, classes_of, from_hub, refuse
 
 
 @dataclass
@@ -32,6 +31,27 @@ class ViTConfig:
     num_classes: int = 1000
     in_channels: int = 3
     eps: float = 1e-6
+
+    @classmethod
+    def from_hub(cls, given: dict[str, Any]) -> "ViTConfig":
+        """The sizes in a config.json of transformers."""
+        refuse(given, hidden_act=("gelu",), qkv_bias=(True,))
+        keys = {
+            "num_layers": "num_hidden_layers", "num_heads": "num_attention_heads",
+            "hidden_dim": "hidden_size", "mlp_dim": "intermediate_size", "dropout": "hidden_dropout_prob",
+            "attention_dropout": "attention_probs_dropout_prob", "in_channels": "num_channels",
+            "eps": "layer_norm_eps",
+        }  # fmt: skip
+        needed = "image_size patch_size num_layers num_heads hidden_dim mlp_dim in_channels"
+        config = from_hub(
+            cls, {**given, "num_classes": classes_of(given)}, ("vit",), needed, **keys
+        )
+        for whole, part in (("image_size", "patch_size"), ("hidden_dim", "num_heads")):
+            a, b = getattr(config, whole), getattr(config, part)
+            if a % b:
+                names = f"{keys.get(whole, whole)} {a} is no multiple of {keys.get(part, part)} {b}"
+                raise CheckpointError(f"config.json: {names}")
+        return config
 
 
 VITS = {
@@ -87,8 +107,35 @@ class Encoder(nn.Module):
         return self.ln(self.layers(self.dropout(x + self.pos_embedding)))
 
 
-class ViT(nn.Module):
+_LAYER = r"vit\.encoder\.layer\.(\d+)\."
+_OURS = r"encoder.layers.encoder_layer_\1."
+NAMES = (
+    (r"vit\.embeddings\.cls_token", "class_token"),
+    (r"vit\.embeddings\.position_embeddings", "encoder.pos_embedding"),
+    (r"vit\.embeddings\.patch_embeddings\.projection\.(\w+)", r"conv_proj.\1"),
+    (rf"{_LAYER}layernorm_before\.(\w+)", rf"{_OURS}ln_1.\2"),
+    (rf"{_LAYER}layernorm_after\.(\w+)", rf"{_OURS}ln_2.\2"),
+    (
+        rf"{_LAYER}attention\.attention\.query,key,value\.(\w+)",
+        rf"{_OURS}self_attention.in_proj_\2",
+    ),
+    (rf"{_LAYER}attention\.output\.dense\.(\w+)", rf"{_OURS}self_attention.out_proj.\2"),
+    (rf"{_LAYER}intermediate\.dense\.(\w+)", rf"{_OURS}mlp.0.\2"),
+    (rf"{_LAYER}output\.dense\.(\w+)", rf"{_OURS}mlp.3.\2"),
+    (r"vit\.layernorm\.(\w+)", r"encoder.ln.\1"),
+    (r"classifier\.(\w+)", r"heads.head.\1"),
+)
+"""Hugging Face's names, and what they are here; its three projections are one."""
+
+
+class ViT(PretrainedModule):
     """Images (N, 3, S, S) in, logits (N, classes) out, read off the class token."""
+
+    config_class = ViTConfig
+    names = Names(
+        tuple((f"^{pattern}$", ours) for pattern, ours in NAMES),
+        joined=(("query", "key", "value"),),
+    )
 
     def __init__(self, config: ViTConfig) -> None:
         super().__init__()
@@ -132,37 +179,3 @@ class ViT(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, S, S) -> (N, classes)."""
         return self.heads(self.tokens(x)[:, 0])
-
-
-_LAYER = r"vit\.encoder\.layer\.(\d+)\."
-
-
-def from_transformers(state: dict[str, Any]) -> dict[str, Any]:
-    """A state of transformers' `ViTForImageClassification`, as its checkpoints name it, under the
-    names used here. Its three projections become the one `in_proj`. Its eps is 1e-12, to be set in
-    the configuration."""
-    ours = r"encoder.layers.encoder_layer_\1."
-    parts = rename(
-        state,
-        [
-            (r"vit\.embeddings\.cls_token", "class_token"),
-            (r"vit\.embeddings\.position_embeddings", "encoder.pos_embedding"),
-            (r"vit\.embeddings\.patch_embeddings\.projection\.(\w+)", r"conv_proj.\1"),
-            (rf"{_LAYER}layernorm_before\.(\w+)", rf"{ours}ln_1.\2"),
-            (rf"{_LAYER}layernorm_after\.(\w+)", rf"{ours}ln_2.\2"),
-            (rf"{_LAYER}attention\.attention\.(\w+)\.(\w+)", rf"{ours}self_attention.\2.\3"),
-            (rf"{_LAYER}attention\.output\.dense\.(\w+)", rf"{ours}self_attention.out_proj.\2"),
-            (rf"{_LAYER}intermediate\.dense\.(\w+)", rf"{ours}mlp.0.\2"),
-            (rf"{_LAYER}output\.dense\.(\w+)", rf"{ours}mlp.3.\2"),
-            (r"vit\.layernorm\.(\w+)", r"encoder.ln.\1"),
-            (r"classifier\.(\w+)", r"heads.head.\1"),
-        ],
-        "transformers' ViT",
-    )
-    for name in [n for n in parts if ".self_attention.query." in n]:
-        rows = [name.replace(".query.", f".{part}.") for part in ("query", "key", "value")]
-        if missing := [n for n in rows if n not in parts]:
-            raise KeyError(f"transformers' ViT: the checkpoint has {name!r} but lacks {missing}")
-        joined = np.concatenate([np.asarray(parts.pop(n)) for n in rows])
-        parts[name.replace(".query.", ".in_proj_")] = joined
-    return parts

@@ -1,28 +1,24 @@
-"""Logits, gradients and running statistics are torchvision's and transformers', through safetensors."""
+"""Logits, gradients and running statistics are torchvision's, through safetensors."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import transformers
 from safetensors.torch import save_file
 from torch import nn as tnn
-from torchvision.models import AlexNet, efficientnet, resnet, vgg, vision_transformer
+from torchvision.models import AlexNet, resnet, vgg, vision_transformer
+from vision_references import CLASSES, MBCONV, images, stir, their_efficientnet, their_resnet
 
 import lmbook
 from lmbook import functional as F
 from lmbook import models, nn
-from lmbook.backend import CheckpointError, ShapeError
-from lmbook.models import vit as our_vit
+from lmbook.backend import ShapeError
+from lmbook.models.vision import rename
 from lmbook.training.checkpoint import load_tensors
-
-MBCONV = ((1, 3, 1, 16, 8, 1), (6, 5, 2, 8, 16, 2), (4, 3, 2, 16, 24, 1))
-CLASSES = 7
 
 
 def classifier(inputs: int, dropout_first: bool) -> tnn.Sequential:
@@ -46,17 +42,6 @@ def their_alexnet() -> tnn.Module:
     model.features.to_empty(device="cpu")
     model.classifier = classifier(256 * 36, True)
     return model
-
-
-def their_efficientnet() -> tnn.Module:
-    stages = [efficientnet.MBConvConfig(e, k, s, i, o, n) for e, k, s, i, o, n in MBCONV]
-    return efficientnet.EfficientNet(
-        stages, 0.0, stochastic_depth_prob=0.0, num_classes=CLASSES, last_channel=96
-    )
-
-
-def their_resnet(block: Any) -> tnn.Module:
-    return resnet.ResNet(block, [1, 2, 1, 1], num_classes=CLASSES)
 
 
 def small_vgg(norm: bool) -> models.VGG:
@@ -91,21 +76,6 @@ PAIRS: dict[str, tuple[Callable[[], nn.Module], Callable[[], tnn.Module], int]] 
 }  # fmt: skip
 
 
-def stir(model: tnn.Module) -> tnn.Module:
-    """Random values for everything, also for what begins as zeros or ones."""
-    generator = torch.Generator().manual_seed(0)
-    for name, value in model.state_dict().items():
-        if value.is_floating_point():
-            noise = torch.randn(value.shape, generator=generator)
-            if name.endswith("running_var"):
-                value.copy_(1 + noise.abs())
-            elif value.ndim > 1:
-                value.copy_(noise * (2 / max(value[0].numel(), 1)) ** 0.5)
-            else:
-                value.copy_(("weight" in name) + 0.2 * noise)
-    return model
-
-
 def loaded(ours: nn.Module, theirs: tnn.Module, folder: Any, change: Any = None) -> nn.Module:
     """Ours with the weights of theirs, through a file with their public names."""
     file = folder / "model.safetensors"
@@ -113,10 +83,6 @@ def loaded(ours: nn.Module, theirs: tnn.Module, folder: Any, change: Any = None)
     state, _ = load_tensors(file)
     ours.load_state_dict(state if change is None else change(state))
     return ours
-
-
-def images(size: int, batch: int = 3) -> np.ndarray:
-    return np.random.default_rng(1).standard_normal((batch, 3, size, size)).astype(np.float32)
 
 
 @pytest.mark.parametrize("name", PAIRS)
@@ -147,44 +113,6 @@ def test_logits_gradients_and_statistics_are_torchvision_s(name, tmp_path):
     for n, b in ours.named_buffers():
         np.testing.assert_allclose(b.data, buffers[n].numpy(), rtol=1e-9, atol=1e-9, err_msg=n)
     assert len(dict(ours.named_buffers())) == len(buffers)
-
-
-def test_transformers_vit(tmp_path):
-    config = transformers.ViTConfig(
-        num_hidden_layers=2, hidden_size=16, num_attention_heads=4, intermediate_size=24,
-        image_size=32, patch_size=8, num_labels=CLASSES,
-    )  # fmt: skip
-    theirs = stir(transformers.ViTForImageClassification(config)).eval()
-    theirs.save_pretrained(tmp_path)
-    state, _ = load_tensors(tmp_path / "model.safetensors")
-    ours = models.ViT(models.ViTConfig(*VIT, num_classes=CLASSES, eps=config.layer_norm_eps))
-    ours.load_state_dict(our_vit.from_transformers(state))
-    same_logits(ours, theirs, 32)
-    del state["vit.encoder.layer.1.attention.attention.key.weight"]
-    with pytest.raises(KeyError, match=r"lacks \['encoder.*layer_1.self_attention.key.weight'\]"):
-        our_vit.from_transformers(state)
-
-
-@pytest.mark.parametrize("kind", ["basic", "bottleneck"])
-def test_transformers_resnet(kind, tmp_path):
-    wide = 4 if kind == "bottleneck" else 1
-    config = transformers.ResNetConfig(
-        embedding_size=8, hidden_sizes=[8 * wide, 16 * wide], depths=[1, 2], layer_type=kind,
-        num_labels=CLASSES,
-    )  # fmt: skip
-    theirs = stir(transformers.ResNetForImageClassification(config)).eval()
-    theirs.save_pretrained(tmp_path)
-    ours = models.ResNet.from_pretrained(tmp_path)
-    assert ours.config == models.ResNetConfig((1, 2), kind == "bottleneck", CLASSES, width=8)
-    same_logits(ours, theirs, 40)
-
-
-def same_logits(ours: nn.Module, theirs: tnn.Module, size: int) -> None:
-    x = images(size)
-    with torch.no_grad():
-        want = theirs(torch.tensor(x)).logits.numpy()
-    assert np.abs(want).max() > 0.05
-    np.testing.assert_allclose(ours.eval()(lmbook.tensor(x)).data, want, atol=1e-4, rtol=1e-4)
 
 
 def test_two_towers_are_torch_s_groups_and_normalisation():
@@ -238,79 +166,8 @@ def test_sizes_that_do_not_fit_are_named():
     model = models.ViT(models.ViTConfig(16, 8, 1, 1, 8, 8))
     with pytest.raises(ShapeError, match=r"must be \(batch, 3, 16, 16\)"):
         model(lmbook.zeros(1, 3, 24, 24))
-    with pytest.raises(KeyError, match=r"two entries become 'class_token'"):
-        our_vit.from_transformers({"class_token": 0, "vit.embeddings.cls_token": 0})
 
 
-def timm_folder(folder: Any, monkeypatch: Any, **config: Any) -> dict[str, torch.Tensor]:
-    """A checkpoint as timm has them on the Hub, of a small network."""
-    small = models.ResNetConfig((1, 2, 1, 1), num_classes=CLASSES, width=64)
-    monkeypatch.setitem(models.RESNETS, "resnet18", small)
-    state = stir(their_resnet(resnet.BasicBlock)).state_dict()
-    given = {"architecture": "resnet18", "num_classes": CLASSES, **config}
-    (folder / "config.json").write_text(json.dumps(given))
-    save_file(state, folder / "model.safetensors")
-    return state
-
-
-def test_timm_s_folder_has_torchvision_s_names(tmp_path, monkeypatch):
-    state = timm_folder(tmp_path, monkeypatch)
-    ours = models.ResNet.from_pretrained(tmp_path)
-    theirs = their_resnet(resnet.BasicBlock).eval()
-    theirs.load_state_dict(state)
-    x = images(40)
-    want = theirs(torch.tensor(x)).detach().numpy()
-    np.testing.assert_allclose(ours(lmbook.tensor(x)).data, want, atol=1e-4, rtol=1e-4)
-    assert not ours.training
-
-
-def test_a_checkpoint_that_does_not_fit_is_named(tmp_path, monkeypatch):
-    state = timm_folder(tmp_path, monkeypatch)
-    file = tmp_path / "model.safetensors"
-    whole = file.read_bytes()
-    file.write_bytes(whole[:-100])
-    with pytest.raises(CheckpointError, match=r"model\.safetensors"):
-        models.ResNet.from_pretrained(tmp_path)
-    wrong = {
-        r"missing: fc\.bias": {k: v for k, v in state.items() if k != "fc.bias"},
-        r"unknown: extra": state | {"extra": torch.zeros(2)},
-        r"of another shape: fc\.bias \(3,\), here \(7,\)": state | {"fc.bias": torch.zeros(3)},
-        r"of another type: bn1\.bias int64, here float32": state
-        | {"bn1.bias": torch.zeros(64, dtype=torch.int64)},
-    }
-    for message, changed in wrong.items():
-        save_file(changed, file)
-        with pytest.raises(CheckpointError, match=message):
-            models.ResNet.from_pretrained(tmp_path)
-    file.unlink()
-    torch.save(state, tmp_path / "pytorch_model.bin")
-    with pytest.raises(FileNotFoundError, match=r"pytorch_model\.bin is a pickle"):
-        models.ResNet.from_pretrained(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        ({"architecture": "resnet26d"}, "architecture is 'resnet26d'"),
-        ({"architecture": None, "model_type": "vit"}, "architecture is None"),
-    ],
-)
-def test_other_networks_are_refused(config, message, tmp_path, monkeypatch):
-    timm_folder(tmp_path, monkeypatch, **config)
-    with pytest.raises(CheckpointError, match=message):
-        models.ResNet.from_pretrained(tmp_path)
-
-
-def test_configurations_of_transformers_that_are_not_computed_are_refused():
-    base = transformers.ResNetConfig().to_dict()
-    assert models.ResNetConfig.from_hub(base).layers == (3, 4, 6, 3)
-    for change, message in (
-        ({"downsample_in_bottleneck": True}, "downsample_in_bottleneck is True"),
-        ({"hidden_sizes": [256, 512, 1024, 2000]}, "hidden_sizes is"),
-        ({"model_type": "vit"}, "model_type 'vit'"),
-        ({"depths": [3, 0]}, r"depths is \[3, 0\], no list"),
-        ({"depths": None}, "lacks layers"),
-        ({"embedding_size": "64"}, "width is '64'"),
-    ):
-        with pytest.raises(CheckpointError, match=message):
-            models.ResNetConfig.from_hub(base | change)
+def test_two_names_that_become_one_are_refused():
+    with pytest.raises(KeyError, match=r"checkpoint: two entries become 'a', 'b' is the second"):
+        rename({"a": 0, "b": 0}, [("b", "a")])
