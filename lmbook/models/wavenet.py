@@ -1,7 +1,7 @@
 """WaveNet: the next sample of a sound from thousands before it (van den Oord et al. 2016).
 
-A stack of causal convolutions whose dilation doubles: each layer doubles what the output sees at the cost
-of one layer more. Samples are codes of the mu law, so the output is a softmax.
+A stack of causal convolutions whose dilation doubles: with two taps, one layer more doubles what the output
+sees. Samples are codes of the mu law, so the output is a softmax.
 Shapes: N batch, T samples, Q codes, R residual channels, S skip channels.
 """
 

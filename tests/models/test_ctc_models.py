@@ -150,6 +150,11 @@ def test_error_rates():
     assert character_error_rate(said, heard) == pytest.approx(5 / 12)
     value, low, high, _ = word_error_rate_interval(said * 20, heard * 20)
     assert value == pytest.approx(2 / 3) and low < value < high
+    # ten copies of each utterance are no more evidence than one of them
+    copies = word_error_rate_interval(said * 10, heard * 10, groups=[0, 1] * 10)
+    assert copies == pytest.approx(word_error_rate_interval(said, heard))
+    with pytest.raises(ShapeError, match=r"groups \(1,\) for 2 utterances"):
+        word_error_rate_interval(said, heard, groups=[0])
     with pytest.raises(ShapeError, match="2 references and 1 transcripts"):
         word_error_rate(said, heard[:1])
     with pytest.raises(ValueError, match="all references are empty"):

@@ -42,8 +42,18 @@ def character_error_rate(said: Sequence[str], heard: Sequence[str]) -> float:
 
 
 def word_error_rate_interval(
-    said: Sequence[str], heard: Sequence[str], level: float = 0.95
+    said: Sequence[str], heard: Sequence[str], level: float = 0.95, groups: Any = None
 ) -> Interval:
-    """Word error rate with an interval; utterances, not words, are taken as independent."""
-    counts = _edits("word_error_rate_interval", said, heard, True)
-    return ratio_interval(counts[:, 0], counts[:, 1], level)
+    """Word error rate with an interval; utterances, not words, are taken as independent.
+
+    With `groups` (one entry an utterance, such as its voice) only the groups are.
+    """
+    edits, words = _edits("word_error_rate_interval", said, heard, True).T
+    if groups is not None:
+        if np.shape(groups) != edits.shape:
+            raise ShapeError(
+                f"word_error_rate_interval: groups {np.shape(groups)} for {len(edits)} utterances"
+            )
+        index = np.unique(np.asarray(groups), return_inverse=True)[1]
+        edits, words = np.bincount(index, edits), np.bincount(index, words)
+    return ratio_interval(edits, words, level)
