@@ -37,7 +37,7 @@ def colours(ns, rng):  # type: ignore[no-untyped-def]
 
 @cut.hidden("wide images", "Height and width need not be equal.")
 def wide(ns, rng):  # type: ignore[no-untyped-def]
-    x = rng.normal(size=(2, 2, 4, 10))
+    x = rng.normal(size=(2, 1, 4, 10))  # one channel: the order of channels is tested above
     expect(ns.patchify(x, 2), squares(x, 2), of="the patches of images 4 high and 10 wide")
 
 
@@ -68,7 +68,7 @@ def compared(ns, rng, rows, width, of, w2_scale=1.0):  # type: ignore[no-untyped
     expect(ns.block(x, w1, w2), right_block(x, w1, w2), of=of, rtol=1e-6, atol=1e-9)
 
 
-@block.test("three units", "Which numbers share a mean in batch norm?")
+@block.test("three units", "Which numbers share a mean in batch norm? And may f(x) be negative?")
 def three_units(ns, rng):  # type: ignore[no-untyped-def]
     compared(ns, rng, 6, 3, "a block of width 3 on 6 examples")
 
@@ -80,7 +80,10 @@ def nothing_added(ns, rng):  # type: ignore[no-untyped-def]
     expect(got, np.maximum(x, 0), of="a block whose second weights are 0", atol=1e-9)
 
 
-@block.hidden("any scale", "Batch norm makes a layer blind to the scale of its weights.")
+@block.hidden(
+    "any scale",
+    "Does the scale of the second weights still matter? If not: what becomes of a negative f(x)?",
+)
 def any_scale(ns, rng):  # type: ignore[no-untyped-def]
     compared(ns, rng, 30, 8, "a block whose second weights are large", w2_scale=50.0)
     compared(ns, rng, 30, 8, "a block whose second weights are of usual size")
@@ -128,7 +131,8 @@ def bottleneck(ns, rng):  # type: ignore[no-untyped-def]
 @paper.hidden("slope", "What is the derivative of x + f(x)? And of fifty of them in a row?")
 def through(ns, rng):  # type: ignore[no-untyped-def]
     slips = {6: "derivatives of a chain are multiplied, not added", 1.1: "that is one block",
-             5: "derivatives of a chain are multiplied"}  # fmt: skip
+             5: "derivatives of a chain are multiplied",
+             0.1**50: "that is f alone; x has a derivative, too"}  # fmt: skip
     judge(ns.slope, 1.1**50, "slope", slips)
 
 
@@ -151,7 +155,7 @@ def two_maps(ns, rng):  # type: ignore[no-untyped-def]
     expect(ns.cam(maps, slopes), right_cam(maps, slopes), of="two maps of one bright place each")
 
 
-@look.hidden("any maps", "Places that speak against the class count as 0; the largest becomes 1.")
+@look.hidden("any maps", "Sum over the maps first: a place counts by its total.")
 def any_maps(ns, rng):  # type: ignore[no-untyped-def]
     for _ in range(4):
         k, p, q = (int(v) for v in rng.integers(2, 7, 3))
@@ -172,7 +176,7 @@ ordering(
     title="Patches and strides",
     points=2,
     name="proof",
-    steps={"F": "", "C": "", "H": "C", "A": "F", "D": "AFH", "G": "D"},
+    steps={"F": "", "C": "", "H": "C", "A": "", "D": "AFH", "G": "D"},
     wrong={
         "B": "with stride P windows of width P do not overlap",
         "E": "one and the same matrix serves all patches, so nothing is multiplied by their number",
