@@ -50,7 +50,10 @@ def test_filters_leave_the_distribution_of_transformers(
     logits[2, 7] = -3.0  # a single token left
     seen = rng.integers(0, 50, (4, 12))
     got, want = probabilities(logits, how, seen), theirs(logits, how, seen)
-    got[1], want[1] = np.sort(got[1]), np.sort(want[1])  # which of equals the nucleus leaves is open
+    got[1], want[1] = (
+        np.sort(got[1]),
+        np.sort(want[1]),
+    )  # which of equals the nucleus leaves is open
     np.testing.assert_allclose(got, want, atol=1e-14)
 
 
