@@ -222,6 +222,11 @@ def visit(tab: Any, base: str, page: str, scheme: str, ready: str = "") -> list[
         if not request.url.startswith((base, "data:", "blob:")):
             loading.append(f"asks another site: {request.url}")
 
+    def note_failure(request: Any) -> None:
+        # Chromium may call a stream aborted that a script has read to its end.
+        if request.method != "POST" or request.failure != "net::ERR_ABORTED":
+            loading.append(f"not loaded: {request.url}")
+
     def note_answer(answer: Any) -> None:
         if answer.status >= 400:
             loading.append(f"answered {answer.status}: {answer.url}")
@@ -230,7 +235,7 @@ def visit(tab: Any, base: str, page: str, scheme: str, ready: str = "") -> list[
     tab.on("pageerror", lambda error: loading.append(f"script error: {str(error)[:160]}"))
     tab.on("request", note_request)
     tab.on("response", note_answer)
-    tab.on("requestfailed", lambda request: loading.append(f"not loaded: {request.url}"))
+    tab.on("requestfailed", note_failure)
     settle(tab, base + page)
     if ready:
         tab.evaluate(ready)

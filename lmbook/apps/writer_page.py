@@ -33,7 +33,7 @@ def page(writer: Writer) -> Page:
 
     def about(given: Given) -> Mapping[str, Any]:
         count = writer.model.num_parameters()
-        return {"model": f"Model: {writer.name}, {count / 1e6:.3g} million parameters."}
+        return {"model": f"Model: {writer.name}, {count:,} parameters."}
 
     return Page("generate", {"write": write, "next": following, "about": about})
 

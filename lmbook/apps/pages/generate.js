@@ -32,9 +32,10 @@ const visible = (text) => text.replaceAll(" ", "\u2423").replaceAll("\n", "\u21b
 async function next(prompt, signal) {
   const cell = (p) => make("td", { className: "number" }, p < 0.0005 ? "0" : `${(100 * p).toFixed(1)} %`);
   await ask("next", { ...settings(), prompt }, ({ tokens }) => {
+    const most = Math.max(...tokens.map(([, , drawn]) => drawn), 1e-9);
     const rows = tokens.map(([text, own, drawn]) => {
       const bar = make("span", { className: "bar" });
-      bar.style.width = `${100 * drawn}%`;
+      bar.style.width = `${(100 * drawn) / most}%`;
       return make("tr", {}, make("th", { scope: "row", className: "text" }, visible(text)), cell(own), cell(drawn),
         make("td", { ariaHidden: "true", width: "40%" }, bar));
     });
