@@ -134,7 +134,7 @@ class Quality:
 
 
 def quality(
-    model: Any, rows: np.ndarray, start: int, copies: Copies, n: int = 8, k: int = 3
+    model: Any, rows: np.ndarray, start: int, copies: Copies, n: int = 5, k: int = 3
 ) -> Quality:
     """Of the texts from position `start` on: perplexity to the model, shares of n- and k-grams."""
     written = rows[:, start:]
