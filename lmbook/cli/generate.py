@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def generate(
     prompt: Annotated[str | None, typer.Argument(help="The start of the text.")] = None,
-    tokens: Annotated[int, typer.Option(min=1, help="How many to write.")] = 100,
+    tokens: Annotated[int, typer.Option(min=1, max=100_000, help="How many to write.")] = 100,
     temperature: Annotated[
         float, typer.Option(help="0: the likeliest token; above 1: wilder.")
     ] = 0.8,
