@@ -40,7 +40,7 @@ class Settings:
     n_head: int = 4
     n_embd: int = 128
     dropout: float = 0.1
-    steps: int = 800
+    steps: int = 700
     batch: int = 16
     lr: float = 2e-3
     weight_decay: float = 0.1

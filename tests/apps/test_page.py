@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from lmbook.apps.page import HEADERS, Page, number_of, text_of
+from lmbook.backend import MissingDependency
 
 SEEN: dict[str, Any] = {}
 
@@ -186,3 +188,15 @@ def test_inputs() -> None:
     for value in ("x", None, [], "nan", -1, 3, "9" * 400):
         with pytest.raises(ValueError, match="must be from 0 to 2"):
             number_of({"t": value}, "t", 0, 2, 1)
+
+
+def test_too_many_at_a_time_are_told_to_wait(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lmbook.apps.page.WAITING", 0)
+    status, text, _ = ask(address, "/echo", {"said": 1})
+    assert status == 503 and "try again later" in json.loads(text)["error"]
+
+
+def test_without_tornado_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tornado.web", None)
+    with pytest.raises(MissingDependency, match=r'pip install "lmbook\[book\]"'):
+        Page("page_of_tests", {})
