@@ -20,6 +20,7 @@ class Workload:
     sizes: dict[str, int] = field(default_factory=dict)
     shards: int = 1  # threads over which lmbook's Trainer divides the batch
     kernels_share: bool = False  # compiled kernels divide their own loops among threads instead
+    threads: int = 0  # of each library, in place of the run's
 
     @property
     def vocabulary(self) -> int:
@@ -52,11 +53,11 @@ WORKLOADS = {
                  {"layers": 4, "heads": 4, "width": 128, "length": 128}),
         Workload("generate-256", "GPT writes 96 tokens, d = 256, KV cache", "generate", 1,
                  {"layers": 6, "heads": 8, "width": 256, "length": 256}),
-        Workload("generate-512", "GPT writes 48 tokens, d = 512, 8 layers, KV cache", "generate", 1,
-                 {"layers": 8, "heads": 8, "width": 512, "length": 256, "new": 48}),
-        Workload("generate-gpt2", "GPT-2's shape, 124M: writes 16 tokens, KV cache", "generate", 1,
+        Workload("generate-512", "GPT writes 48 tokens, d = 512, KV cache, one thread", "generate", 1,
+                 {"layers": 8, "heads": 8, "width": 512, "length": 256, "new": 48}, threads=1),
+        Workload("generate-gpt2", "GPT-2 of 124M writes 8 tokens, KV cache, one thread", "generate", 1,
                  {"layers": 12, "heads": 12, "width": 768, "length": 1024, "vocabulary": 50257,
-                  "new": 16}),
+                  "new": 8}, threads=1),
     )
 }  # fmt: skip
 

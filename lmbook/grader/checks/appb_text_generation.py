@@ -148,7 +148,7 @@ def table(rng, size):  # type: ignore[no-untyped-def]
 
 def beams(log_p, start, steps, width):  # type: ignore[no-untyped-def]
     """The definition: all continuations of all beams, the `width` likeliest of them kept."""
-    kept = [((start,), 0.0)]
+    kept: list[tuple[tuple[int, ...], float]] = [((start,), 0.0)]
     for _ in range(steps):
         grown = [
             ((*text, b), score + float(log_p[text[-1], b]))
