@@ -10,7 +10,8 @@ SHORT = {
     "mlp-64": "MLP, batch 64", "mlp-512": "MLP, batch 512", "cnn": "CNN", "resnet": "ResNet",
     "lstm-128": "LSTM, 128", "lstm-256": "LSTM, 256", "gpt-128": "GPT, d = 128",
     "gpt-256": "GPT, d = 256", "generate-128": "Writing, d = 128",
-    "generate-256": "Writing, d = 256",
+    "generate-256": "Writing, d = 256", "generate-512": "Writing, d = 512",
+    "generate-gpt2": "Writing, GPT-2",
 }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import networks
-from benchmarks.workloads import NEW, VOCABULARY, Product, Workload, data
+from benchmarks.workloads import Product, Workload, data
 from lmbook import Tensor, backend, manual_seed, nn, optim
 from lmbook import functional as F
 from lmbook.models import GPT, GPTConfig
@@ -32,7 +32,7 @@ class Ours:
         manual_seed(0)
         if w.kind in ("gpt", "generate"):
             s = w.sizes
-            config = GPTConfig(VOCABULARY, s["length"], s["layers"], s["heads"], s["width"])
+            config = GPTConfig(w.vocabulary, s["length"], s["layers"], s["heads"], s["width"])
             self.model: Any = GPT(config)
             if w.kind == "generate":  # far enough apart that rounding does not change the choice
                 for p in self.model.parameters():
@@ -68,7 +68,7 @@ class Ours:
 
     def write(self, prompt: np.ndarray) -> np.ndarray:
         """Continue a prompt by the likeliest tokens."""
-        return self.model.generate(prompt, NEW, temperature=0)
+        return self.model.generate(prompt, self.w.new, temperature=0)
 
     def step(self) -> None:
         """One training step, or one text."""

@@ -188,7 +188,7 @@ def measure(
 
     For up to `patience` seconds in all, blocks wait while other programs use the processor.
     """
-    result = Result(workload)
+    result, threads = Result(workload), workload.threads or threads
     variants = [v for v in VARIANTS if v != "jax"]
     if find_spec("jax") is None:
         result.absent["jax"] = "not installed"

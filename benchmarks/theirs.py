@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from benchmarks import networks
 from benchmarks.torch_gpt import GPT
-from benchmarks.workloads import NEW, VOCABULARY, Product, Workload, data
+from benchmarks.workloads import Product, Workload, data
 
 
 class Theirs:
@@ -19,7 +19,7 @@ class Theirs:
         torch.manual_seed(0)
         if w.kind in ("gpt", "generate"):
             s = w.sizes
-            self.model: Any = GPT(VOCABULARY, s["length"], s["layers"], s["heads"], s["width"])
+            self.model: Any = GPT(w.vocabulary, s["length"], s["layers"], s["heads"], s["width"])
         else:
             self.model = getattr(networks, w.kind)(nn, F, **w.sizes)
         self.batches: list[Any] = [tuple(map(torch.from_numpy, batch)) for batch in data(w)]
@@ -50,7 +50,7 @@ class Theirs:
         """
         x, y = self.batches[0]
         if self.w.kind == "generate":
-            return {"tokens": self.model.generate(x, NEW).numpy()}
+            return {"tokens": self.model.generate(x, self.w.new).numpy()}
         state = {n: t.clone() for n, t in self.model.state_dict().items()}
         found = {"loss": self.loss((x, y)).detach().numpy()}
         self.model.double()
@@ -65,7 +65,7 @@ class Theirs:
         batch = self.batches[self.taken % len(self.batches)]
         self.taken += 1
         if self.w.kind == "generate":
-            self.model.generate(batch[0], NEW)
+            self.model.generate(batch[0], self.w.new)
             return
         loss = self.loss(batch)
         self.last = loss.item()

@@ -6,6 +6,7 @@ import numpy as np
 
 VOCABULARY = 96  # the printable characters of ASCII, and the end of a line
 BATCHES = 4  # batches that a worker goes round
+PROMPT, NEW = 16, 96  # tokens given and written
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,17 @@ class Workload:
     sizes: dict[str, int] = field(default_factory=dict)
     shards: int = 1  # threads over which lmbook's Trainer divides the batch
     kernels_share: bool = False  # compiled kernels divide their own loops among threads instead
+    threads: int = 0  # of each library, in place of the run's
+
+    @property
+    def vocabulary(self) -> int:
+        """Tokens of a GPT's vocabulary."""
+        return self.sizes.get("vocabulary", VOCABULARY)
+
+    @property
+    def new(self) -> int:
+        """Tokens to write."""
+        return self.sizes.get("new", NEW)
 
 
 WORKLOADS = {
@@ -41,10 +53,13 @@ WORKLOADS = {
                  {"layers": 4, "heads": 4, "width": 128, "length": 128}),
         Workload("generate-256", "GPT writes 96 tokens, d = 256, KV cache", "generate", 1,
                  {"layers": 6, "heads": 8, "width": 256, "length": 256}),
+        Workload("generate-512", "GPT writes 48 tokens, d = 512, KV cache, one thread", "generate", 1,
+                 {"layers": 8, "heads": 8, "width": 512, "length": 256, "new": 48}, threads=1),
+        Workload("generate-gpt2", "GPT-2 of 124M writes 8 tokens, KV cache, one thread", "generate", 1,
+                 {"layers": 12, "heads": 12, "width": 768, "length": 1024, "vocabulary": 50257,
+                  "new": 8}, threads=1),
     )
 }  # fmt: skip
-
-PROMPT, NEW = 16, 96
 
 
 def data(w: Workload) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -57,7 +72,7 @@ def data(w: Workload) -> list[tuple[np.ndarray, np.ndarray]]:
             x = rng.standard_normal((w.batch, *shape), dtype=np.float32)
             found.append((x, rng.integers(0, 10, w.batch)))
         elif w.kind == "generate":
-            prompt = rng.integers(0, VOCABULARY, (w.batch, PROMPT))
+            prompt = rng.integers(0, w.vocabulary, (w.batch, PROMPT))
             found.append((prompt, prompt))
         else:
             text = rng.integers(0, VOCABULARY, (w.batch, w.sizes["length"] + 1))
@@ -89,11 +104,11 @@ def products(w: Workload) -> list[tuple[int, Product]]:
     else:
         d, t, heads = s["width"], s["length"], s["heads"]
         rows = b * t if w.kind == "gpt" else 1
-        keys = t if w.kind == "gpt" else PROMPT + NEW // 2
+        keys = t if w.kind == "gpt" else PROMPT + w.new // 2
         queries = t if w.kind == "gpt" else 1
-        n = s["layers"] * (1 if w.kind == "gpt" else NEW)
+        n = s["layers"] * (1 if w.kind == "gpt" else w.new)
         forward = [(n, (1, rows, d, o)) for o in (3 * d, d, 4 * d)]
-        forward += [(n, (1, rows, 4 * d, d)), (n // s["layers"], (1, rows, d, VOCABULARY))]
+        forward += [(n, (1, rows, 4 * d, d)), (n // s["layers"], (1, rows, d, w.vocabulary))]
         forward += [(n, (b * heads, queries, d // heads, keys)),
                     (n, (b * heads, queries, keys, d // heads))]  # fmt: skip
     if w.kind == "generate":

@@ -11,6 +11,7 @@ Mixtral and Qwen) and `T5S`; `EFFICIENTNETS`, `RESNETS`, `VGGS` and `VITS`. Thei
 from lmbook.models.alexnet import AlexNet, AlexNetConfig
 from lmbook.models.audio_mae import AudioMAE, AudioMAEConfig
 from lmbook.models.autoint import AutoInt, AutoIntConfig
+from lmbook.models.beam import beam_search
 from lmbook.models.bert import SIZES as BERTS
 from lmbook.models.bert import (
     BertConfig,
@@ -36,7 +37,7 @@ from lmbook.models.efficientnet import (
     multiply_adds,
 )
 from lmbook.models.factorization_machine import DeepFM, FactorizationMachine, FieldConfig
-from lmbook.models.generation import KVCache, generate, sample
+from lmbook.models.generation import KVCache, generate, stream
 from lmbook.models.gpt import GPT, GPTConfig
 from lmbook.models.gpt import SIZES as GPTS
 from lmbook.models.gradcam import grad_cam
@@ -52,6 +53,7 @@ from lmbook.models.matrix_factorization import (
 from lmbook.models.ncf import GMF, NCFConfig, NeuMF
 from lmbook.models.pretrained import Names, PretrainedModule
 from lmbook.models.resnet import RESNETS, ResNet, ResNetConfig
+from lmbook.models.sampling import Sampling, probabilities, sample
 from lmbook.models.sentences import SentenceEncoder
 from lmbook.models.t5 import SIZES as T5S
 from lmbook.models.t5 import T5, T5Config
@@ -118,6 +120,7 @@ __all__ = [
     "PretrainedModule",
     "ResNet",
     "ResNetConfig",
+    "Sampling",
     "SentenceEncoder",
     "T5Config",
     "Transformer",
@@ -132,11 +135,14 @@ __all__ = [
     "WaveNet",
     "WaveNetConfig",
     "beam_decode",
+    "beam_search",
     "fit_als",
     "fit_implicit_als",
     "generate",
     "grad_cam",
     "greedy_decode",
     "multiply_adds",
+    "probabilities",
     "sample",
+    "stream",
 ]  # fmt: skip

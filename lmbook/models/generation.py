@@ -1,14 +1,16 @@
-"""Writing token by token: the cache of keys and values, sampling, and the loop around both.
+"""Writing token by token: the cache of keys and values, and the loop around it and `sampling`.
 
 Shapes: N batch, T length, V vocabulary, K key heads, D head width.
 """
 
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import numpy as np
 
 from lmbook.autograd import Tensor, no_grad
 from lmbook.backend import ShapeError, asarray, default_generator, host
+from lmbook.models.sampling import Sampling, choose
 
 
 class KVCache:
@@ -32,6 +34,14 @@ class KVCache:
     def nbytes(self) -> int:
         """Its size in memory."""
         return self.keys.nbytes + self.values.nbytes
+
+    def reorder(self, rows: np.ndarray) -> None:
+        """Let row i of the batch go on from what row `rows[i]` holds."""
+        if np.array_equal(rows, np.arange(len(rows))):
+            return
+        end = self.length
+        self.keys[:, :, :, :end] = self.keys[:, rows, :, :end]
+        self.values[:, :, :, :end] = self.values[:, rows, :, :end]
 
     def extend(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Append k and v (N, K, T, D) of one layer; return all keys and values so far."""
@@ -68,6 +78,42 @@ class Decoder(Protocol):
     def eval(self) -> object: ...
 
 
+def stream(
+    model: Decoder,
+    index: np.ndarray,
+    max_new_tokens: int,
+    how: Sampling | None = None,
+    generator: np.random.Generator | None = None,
+    use_cache: bool = True,
+) -> Iterator[np.ndarray]:
+    """The tokens (N,) that continue token numbers (N, T), each as soon as it has been chosen.
+
+    When the model's positions are used up, the context slides: the cache starts again from the
+    second half of what it held. Without the cache every step reads the whole context anew.
+    """
+    how, generator = how or Sampling(), generator or default_generator()
+    index = not_empty("generate", host(index))
+    start, total = index.shape[1], index.shape[1] + max_new_tokens
+    index = np.concatenate([index, np.zeros((len(index), max_new_tokens), index.dtype)], axis=1)
+    was_training = model.training
+    model.eval()
+    try:
+        cache = model.new_cache(len(index), total)
+        longest = cache.capacity  # of the model, unless all of it is shorter
+        fresh = index[:, max(0, start - longest) : start]
+        for end in range(start, total):
+            if use_cache and cache.length + fresh.shape[1] > longest:
+                cache = model.new_cache(len(index), total)
+                fresh = index[:, end - longest // 2 : end]
+            with no_grad():
+                logits = host(model(Tensor(fresh), cache if use_cache else None).data[:, -1])
+            index[:, end] = choose(logits, how, generator, index[:, :end])
+            yield index[:, end].copy()
+            fresh = index[:, end if use_cache else max(0, end + 1 - longest) : end + 1]
+    finally:
+        model.train(was_training)
+
+
 def generate(
     model: Decoder,
     index: np.ndarray,
@@ -76,31 +122,17 @@ def generate(
     top_k: int | None = None,
     generator: np.random.Generator | None = None,
     use_cache: bool = True,
+    top_p: float = 1.0,
+    repetition_penalty: float = 1.0,
 ) -> np.ndarray:
     """Continue token numbers (N, T) by sampling; temperature 0 takes the likeliest token.
 
-    When the model's positions are used up, the context slides: the cache starts again from the
-    second half of what it held.
+    See `Sampling` for the ways to choose, `stream` for one token after the other.
     """
-    generator = generator or default_generator()
+    how = Sampling(temperature, top_k, top_p, repetition_penalty)
     index = not_empty("generate", host(index))
-    was_training = model.training
-    model.eval()
-    total = index.shape[1] + max_new_tokens
-    cache = model.new_cache(len(index), total)
-    longest = cache.capacity  # of the model, unless all of it is shorter
-    fresh = index[:, -longest:]
-    with no_grad():
-        for _ in range(max_new_tokens):
-            if use_cache and cache.length + fresh.shape[1] > longest:
-                cache = model.new_cache(len(index), total)
-                fresh = index[:, -(longest // 2) :]
-            logits = model(Tensor(fresh), cache if use_cache else None).data[:, -1]
-            token = sample(host(logits), temperature, top_k, generator)
-            index = np.concatenate([index, token[:, None]], axis=1)
-            fresh = token[:, None] if use_cache else index[:, -longest:]
-    model.train(was_training)
-    return index
+    tokens = stream(model, index, max_new_tokens, how, generator, use_cache)
+    return np.concatenate([index, *(token[:, None] for token in tokens)], axis=1)
 
 
 def not_empty(name: str, index: np.ndarray) -> np.ndarray:
@@ -112,19 +144,3 @@ def not_empty(name: str, index: np.ndarray) -> np.ndarray:
             f"{index.shape}"
         )
     return index
-
-
-def sample(
-    logits: np.ndarray, temperature: float, top_k: int | None, generator: np.random.Generator
-) -> np.ndarray:
-    """One token for each row of logits (N, V), from softmax(logits / temperature) or its top k."""
-    if temperature == 0:
-        return logits.argmax(axis=1)
-    scores = logits.astype(np.float64) / temperature
-    if top_k is not None and top_k < scores.shape[1]:
-        least = np.partition(scores, -top_k, axis=1)[:, -top_k, None]
-        scores = np.where(scores < least, -np.inf, scores)
-    p = np.exp(scores - scores.max(axis=1, keepdims=True))
-    cumulative = np.cumsum(p, axis=1)
-    u = generator.random(len(p))[:, None] * cumulative[:, -1:]
-    return (cumulative <= u).sum(axis=1)

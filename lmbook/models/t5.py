@@ -17,8 +17,9 @@ from lmbook import nn
 from lmbook.autograd import Tensor, no_grad
 from lmbook.autograd.tensor import raw
 from lmbook.backend import asarray, default_generator
-from lmbook.models.generation import KVCache, not_empty, sample
+from lmbook.models.generation import KVCache, not_empty
 from lmbook.models.pretrained import Checkpoint, Names, PretrainedModule, from_hub, refuse
+from lmbook.models.sampling import sample
 
 
 @dataclass

@@ -15,7 +15,7 @@ from lmbook import nn
 from lmbook.autograd import Tensor, as_tensor, no_grad
 from lmbook.autograd.ops import cat
 from lmbook.backend import ShapeError, default_generator
-from lmbook.models.generation import sample
+from lmbook.models.sampling import sample
 
 
 @dataclass
