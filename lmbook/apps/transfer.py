@@ -146,13 +146,15 @@ def fit_head(
 
         mean of -log p(label)  +  decay / 2 sum of W^2,     for standardised features
 
-    Each decay is tried with `folds`-fold cross-validation on these examples alone, and the one with the least
-    log loss fits all of them. The standardisation is folded into the returned weights, which take the features
-    as they are. Shapes: x (N, C), labels (N,). Convex: the same examples give the same head.
+    Each decay is tried with `folds`-fold cross-validation on these examples alone, and the one with the
+    least log loss fits all of them. The standardisation is folded into the returned weights, which take the
+    features as they are. Shapes: x (N, C), labels (N,). Convex: the same examples give the same head.
     """
     x, labels = np.asarray(x, np.float64), np.asarray(labels)
     if x.ndim != 2 or labels.shape != (len(x),):
-        raise ShapeError(f"fit_head: features {x.shape} and labels {labels.shape}, want (N, C), (N,)")
+        raise ShapeError(
+            f"fit_head: features {x.shape} and labels {labels.shape}, want (N, C), (N,)"
+        )
     classes = int(labels.max()) + 1 if classes is None else classes
     if len(np.unique(labels)) < 2:
         raise ValueError("fit_head: all labels are the same; give examples of each class")
@@ -227,7 +229,9 @@ def fine_tune(
     the same maps mirrored.
     """
     if model.trained() == model.head.weight.data.size + model.head.bias.data.size:
-        raise ValueError("fine_tune: no stage is to be trained; build Transferred with train_stages")
+        raise ValueError(
+            "fine_tune: no stage is to be trained; build Transferred with train_stages"
+        )
     manual_seed(seed)
     generator = np.random.default_rng(seed)
 

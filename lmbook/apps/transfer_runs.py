@@ -2,17 +2,17 @@
 
     python -m lmbook.apps.transfer_runs [cells] [digits]
 
-Solar cells: for every seed all 2,624 are divided anew (65, 10, 25 %, kinds and grades alike). Digits: the test
-part stays, the seed draws which of the others have labels. Of the training part `labels` examples are used,
-each class as frequent as in the whole; nothing else is seen, and no test example chooses a setting. The weights
-are those of EfficientNet-lite0. Rows that are there already are not computed again.
+Solar cells: for every seed all 2,624 are divided anew (65, 10, 25 %, kinds and grades alike). Digits: the
+test part stays, the seed draws which of the others have labels. Of the training part `labels` examples are
+used, each class as frequent as in the whole; nothing else is seen, and no test example chooses a setting. The
+weights are those of EfficientNet-lite0. Rows that are there already are not computed again.
 """
 
 import argparse
 import csv
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,7 @@ from lmbook.apps import pictures, transfer
 from lmbook.apps.hog import hog
 from lmbook.backend import require
 from lmbook.data.solar import split_cells
-from lmbook.models.gradcam import resize
 from lmbook.training import metrics
-from lmbook.training.trainer import evaluate
 
 STORED = Path(__file__).with_suffix(".csv")
 COUNTS = {"cells": (100, 400, 1705), "digits": (100, 500, 3500)}
@@ -82,7 +80,14 @@ def view(which: str, chunk: int = 64) -> Views:
     if which == "cells":
         parts = data.solar_cells(300)
         cells = data.Cells(*(np.concatenate(field) for field in zip(*parts)))
-        images, labels, side, name, coarse, cell = cells.images, cells.labels, 224, "solar_cells", 3, 10
+        images, labels, side, name, coarse, cell = (
+            cells.images,
+            cells.labels,
+            224,
+            "solar_cells",
+            3,
+            10,
+        )
         thin = data.Cells(labels, labels, cells.probability, cells.kind)
 
         def rows(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -188,8 +193,6 @@ def scratch(turn: bool) -> Any:
     """A small ResNet from random weights, on pictures moved or turned, or as they are."""
 
     def run(v: Views, train: np.ndarray, test: np.ndarray, seed: int, which: str) -> np.ndarray:
-        from dataclasses import replace
-
         part, rest = (data.Images(v.small[r], v.labels[r]) for r in (train, test))
         wanted = {n: e for (w, n), e in EPOCHS.items() if w == which}
         epochs = wanted[min(wanted, key=lambda n: abs(n - len(train)))]

@@ -156,9 +156,9 @@ def calibrated_level(
 def fit_temperature(y_true: Any, logits: Any) -> float:
     """The T > 0 for which softmax(logits / T) has the least log loss: temperature scaling.
 
-    Fit it on examples that the model was not trained on. The loss is convex in 1 / T, so the place where its
-    slope, mean(sum_k p_k z_k - z_true), is 0 is found by halving. T is kept between 1/100 and 100: scores that
-    make no error would have it 0. No answer changes, only how sure it is. Source: Guo et al. 2017.
+    Fit it on examples that the model was not trained on. The loss is convex in 1 / T, so the place where
+    its slope, mean(sum_k p_k z_k - z_true), is 0 is found by halving. T is kept between 1/100 and 100: scores
+    that make no error would have it 0. No answer changes, only how sure it is. Source: Guo et al. 2017.
     """
     z = checks.array("fit_temperature", "logits", logits).astype(np.float64)
     true = np.asarray(y_true)
