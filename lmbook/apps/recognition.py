@@ -96,7 +96,9 @@ def page(classifier: models.ImageClassifier) -> Page:
     """The page of `lmbook classify`: a photograph is dropped or chosen, its names and maps come back."""
 
     def classify(given: dict[str, Any]) -> dict[str, Any]:
-        if not given.get("file"):
+        if not isinstance(given.get("file"), bytes):
+            raise ValueError("send the bytes of a photograph")
+        if not given["file"]:
             raise ValueError("that file is empty; choose a photograph")
         try:
             seen = look(classifier, given["file"])
