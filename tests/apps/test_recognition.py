@@ -64,8 +64,11 @@ def test_a_place_in_words(y: int, x: int, words: str) -> None:
 
 def test_the_text_in_place_of_the_overlay() -> None:
     guess = models.Guess("tabby, tabby cat", 0.5, 281)
-    for where, text in (("in the middle", "cat.png, with the places marked that speak for tabby: most "
-                         "in the middle."), ("nowhere", "cat.png: no place of it speaks for tabby.")):  # fmt: skip
+    marked = "cat.png, with the places marked that speak for tabby: most in the middle."
+    for where, text in (
+        ("in the middle", marked),
+        ("nowhere", "cat.png: no place of it speaks for tabby."),
+    ):
         seen = recognition.Seen(np.zeros((2, 2, 3)), [recognition.Look(guess, np.zeros(1), where)])
         assert recognition.describe("cat.png", seen, 0) == text
 
@@ -126,7 +129,9 @@ def test_a_reader_uses_the_page(chromium: Any, address: str, tmp_path: Any) -> N
     tab.locator("input[name=guess]").nth(2).focus()
     tab.keyboard.press("ArrowDown")  # the names are one group for the keyboard
     after = heat.get_attribute("src"), heat.get_attribute("alt")
-    assert before[0] != after[0] and before[1] != after[1] and "cat.jpg, with the places" in after[1]
+    assert (
+        before[0] != after[0] and before[1] != after[1] and "cat.jpg, with the places" in after[1]
+    )
     tab.locator("#strength").fill("0")
     assert heat.evaluate("e => getComputedStyle(e).opacity") == "0"
     assert complaints == []

@@ -76,7 +76,7 @@ def test_a_folder_of_transformers_brings_names_and_mean(tmp_path: Path) -> None:
     noted = models.ImageClassifier.from_pretrained(str(tmp_path))
     assert np.allclose(noted.mean, [0.5, 0.4, 0.3]) and not np.allclose(noted.std, STD)
     note.write_text(json.dumps({"image_mean": [0.5]}))
-    with pytest.raises(CheckpointError, match="image_mean is .*, want three numbers"):
+    with pytest.raises(CheckpointError, match=r"image_mean is .*, want three numbers"):
         models.ImageClassifier.from_pretrained(tmp_path)
 
 
@@ -108,7 +108,7 @@ def test_what_is_no_checkpoint_is_told(theirs: Any, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cut.pth is no weights file of PyTorch, or is damaged"):
         load(tmp_path / "cut.pth")
     (tmp_path / "hostile.pth").write_bytes(pickle.dumps({"conv1.weight": print}))
-    with pytest.raises(DataError, match="nothing of it was run|does not begin as PyTorch's"):
+    with pytest.raises(DataError, match=r"nothing of it was run|does not begin as PyTorch's"):
         load(tmp_path / "hostile.pth")
     with pytest.raises(FileNotFoundError, match=r"nothing.pth: no such file"):
         load(tmp_path / "nothing.pth")

@@ -32,7 +32,6 @@ function show(answer) {
   $("names").replaceChildren(...rows);
   mark(answer.guesses[0]);
   $("answer").classList.remove("hidden");
-  $("heading").focus({ preventScroll: true });
   const [first] = answer.guesses;
   return `${first.name.split(",")[0]}, ${(100 * first.probability).toFixed(1)} %`;
 }
