@@ -22,7 +22,7 @@ from lmbook.models.gradcam import resize
 from lmbook.optim.lr_scheduler import WarmupCosineLR
 from lmbook.training import Trainer
 
-DECAYS = (3e-3, 3e-2, 3e-1)
+DECAYS = (0.03, 0.3, 3.0)
 """What `fit_head` chooses from: half of it times the squared weights is added to the mean loss."""
 
 
@@ -139,7 +139,7 @@ def fit_head(
     labels: np.ndarray,
     classes: int | None = None,
     decays: Sequence[float] = DECAYS,
-    folds: int = 5,
+    folds: int = 3,
     seed: int = 0,
 ) -> tuple[nn.Linear, float]:
     """A head for frozen features, by L-BFGS, and the weight decay it has.
@@ -196,7 +196,7 @@ def _logistic(
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     optimizer = optim.LBFGS(
-        layer.parameters(), max_iter=100, history_size=10, tolerance_change=1e-7,
+        layer.parameters(), max_iter=60, history_size=10, tolerance_change=1e-6,
         tolerance_grad=1e-5, line_search_fn="strong_wolfe",
     )  # fmt: skip
 

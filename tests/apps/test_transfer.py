@@ -193,6 +193,7 @@ def test_every_method_runs_and_is_stored(tmp_path: Any, monkeypatch: pytest.Monk
     monkeypatch.setattr(transfer_runs, "COUNTS", {"digits": (100,)})
     monkeypatch.setattr(transfer_runs, "STEPS", {100: 2})
     monkeypatch.setattr(transfer_runs, "EPOCHS", {("digits", 100): 1})
+    monkeypatch.setattr(transfer_runs, "PLAIN", {("digits", 100)})
     monkeypatch.setitem(transfer_runs.SEEDS, "digits", (0,))
     path = tmp_path / "runs.csv"
     transfer_runs.main(["digits", "--csv", str(path)])
