@@ -17,7 +17,7 @@ from lmbook.models.resnet import ResNet, ResNetConfig
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's training pictures, in red, green and blue: what most of its networks subtract."""
-PREPARATION = "preprocessor_config.json"
+CONFIG, PREPARATION = "config.json", "preprocessor_config.json"
 
 
 class Guess(NamedTuple):
@@ -77,14 +77,19 @@ class ImageClassifier:
         `CheckpointError` and `DataError` are kinds.
         """
         path = Path(name_or_path)
+        folder = path if path.is_dir() else None
         if path.is_file() or path.suffix in (".pth", ".pt", ".safetensors"):
             model = _from_file(path)
-            return cls(model, _names({}, model.config.num_classes))
-        folder = path if path.is_dir() else download(str(path), revision, (PREPARATION,))
-        model = ResNet.from_pretrained(folder)
-        names = _names(read_json(folder / "config.json"), model.config.num_classes)
-        found = folder / PREPARATION
-        given = read_json(found) if found.is_file() else {}
+        else:
+            folder = folder or download(str(path), revision, (PREPARATION,))
+            model = ResNet.from_pretrained(folder)
+        if model.config.in_channels != 3:
+            raise CheckpointError(
+                f"checkpoint {path} is for pictures of {model.config.in_channels} channels; photographs "
+                "have red, green and blue"
+            )
+        config, given = ({} if folder is None else _read(folder / n) for n in (CONFIG, PREPARATION))
+        names = _names(config, model.config.num_classes)
         mean, std = (_three(given, *each) for each in (("image_mean", MEAN), ("image_std", STD)))
         return cls(model, names, mean=mean, std=std)
 
@@ -175,6 +180,10 @@ def _names(config: dict[str, Any], classes: int) -> list[str]:
     if isinstance(labels, dict) and set(labels) == {str(i) for i in range(classes)}:
         return [str(labels[str(i)]) for i in range(classes)]
     return data.imagenet_names() if classes == 1000 else [f"class {i}" for i in range(classes)]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return read_json(path) if path.is_file() else {}
 
 
 def _three(given: dict[str, Any], key: str, default: Sequence[float]) -> Sequence[float]:

@@ -102,6 +102,10 @@ def test_what_is_no_checkpoint_is_told(theirs: Any, tmp_path: Path) -> None:
         load(file("shape.safetensors", bn1__bias=torch.zeros(3)))
     with pytest.raises(CheckpointError, match="no ResNet in torchvision's names"):
         load(file("headless.safetensors", fc__weight=None))
+    with pytest.raises(
+        CheckpointError, match="is for pictures of 1 channels; photographs have red"
+    ):
+        load(file("grey.safetensors", conv1__weight=torch.zeros(64, 1, 7, 7)))
     torch.save(state, tmp_path / "whole.pth")
     cut = (tmp_path / "whole.pth").read_bytes()[:50_000]
     (tmp_path / "cut.pth").write_bytes(cut)
