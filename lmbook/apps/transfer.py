@@ -146,6 +146,9 @@ def fit_head(
 
         mean of -log p(label)  +  decay / 2 sum of W^2,     for standardised features
 
+    A feature that hardly varies is divided by a tenth of the mean deviation: by its own it would be blown up
+    where it does vary, in one picture of a test, and decide alone.
+
     Each decay is tried with `folds`-fold cross-validation on these examples alone, and the one with the
     least log loss fits all of them. The standardisation is folded into the returned weights, which take the
     features as they are. Shapes: x (N, C), labels (N,). Convex: the same examples give the same head.
@@ -190,7 +193,8 @@ def _logistic(
     x: np.ndarray, y: np.ndarray, classes: int, decay: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weights (classes, C) and biases of the convex problem, for features as they are."""
-    mean, std = x.mean(axis=0), x.std(axis=0) + 1e-6
+    mean, std = x.mean(axis=0), x.std(axis=0)
+    std = np.maximum(std, 0.1 * std.mean() + 1e-12)
     inputs, target = Tensor((x - mean) / std), Tensor(y)
     layer = nn.Linear(x.shape[1], classes).double()
     nn.init.zeros_(layer.weight)
@@ -216,7 +220,7 @@ def fine_tune(
     body_maps: np.ndarray,
     labels: np.ndarray,
     steps: int = 100,
-    lr: float = 3e-4,
+    lr: float = 1e-4,
     batch_size: int = 32,
     weight_decay: float = 0.01,
     seed: int = 0,
