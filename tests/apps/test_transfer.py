@@ -208,3 +208,35 @@ def test_every_method_runs_and_is_stored(tmp_path: Any, monkeypatch: pytest.Monk
     stamp = path.read_bytes()
     transfer_runs.main(["digits", "--csv", str(path)])  # nothing is left to do
     assert path.read_bytes() == stamp
+
+
+def test_the_stored_runs_are_complete() -> None:
+    runs = transfer_runs.measured()
+    have = [(r.data, r.method, r.labels, r.seed) for r in runs]
+    want = {(which, *run) for which in transfer_runs.COUNTS for run in transfer_runs.wanted(which)}
+    assert set(have) == want and len(have) == len(want)
+    assert {r.test for r in runs} == {654, 1000}
+    for r in runs:
+        assert 0 < r.right <= r.test and 0 < r.balanced <= 1 and r.seconds >= 0
+        assert r.method == "one class" or r.accuracy > (100 / 10 if r.data == "digits" else 65)
+
+
+def test_a_stored_run_comes_out_again() -> None:
+    """Support vectors on 100 digits: the run that takes no network."""
+    from lmbook import data
+
+    parts = data.mnist_5k()
+    images, labels = (np.concatenate(field) for field in zip(*parts))
+    order = np.random.RandomState(0).permutation(len(parts.train.labels))
+    chosen, test = transfer_runs.choose(labels, order, 100), np.arange(4000, 5000)
+    described = np.zeros((5000, 1296))
+    for rows in (chosen, test):
+        described[rows] = hog(images[rows], 4)
+    none = np.zeros(0)
+    view = transfer_runs.Views(
+        none, described, none, none, none, labels, lambda seed: (order, test), None
+    )
+    again = transfer_runs.score("digits", "HOG, SVM", view, 100, 0)
+    (stored,) = [r for r in transfer_runs.measured() if
+                 (r.data, r.method, r.labels, r.seed) == ("digits", "HOG, SVM", 100, 0)]  # fmt: skip
+    assert abs(again.right - stored.right) <= 5
