@@ -196,7 +196,7 @@ def test_every_method_runs_and_is_stored(tmp_path: Any, monkeypatch: pytest.Monk
     monkeypatch.setattr(transfer_runs, "PLAIN", {("digits", 100)})
     monkeypatch.setitem(transfer_runs.SEEDS, "digits", (0,))
     path = tmp_path / "runs.csv"
-    transfer_runs.main(["digits", "--csv", str(path)])
+    transfer_runs.main(["digits", "--scratch", "--csv", str(path)])
     runs = transfer_runs.measured(path)
     assert [r.method for r in runs] == sorted(
         transfer_runs.METHODS, key=lambda m: m in transfer_runs.SLOW
@@ -206,7 +206,7 @@ def test_every_method_runs_and_is_stored(tmp_path: Any, monkeypatch: pytest.Monk
     assert by_name["frozen"].right > by_name["one class"].right + 8
     assert by_name["frozen"].right > by_name["frozen, tested on 0 to 1"].right
     stamp = path.read_bytes()
-    transfer_runs.main(["digits", "--csv", str(path)])  # nothing is left to do
+    transfer_runs.main(["digits", "--scratch", "--csv", str(path)])  # nothing is left to do
     assert path.read_bytes() == stamp
 
 
@@ -214,7 +214,7 @@ def test_the_stored_runs_are_complete() -> None:
     runs = transfer_runs.measured()
     have = [(r.data, r.method, r.labels, r.seed) for r in runs]
     want = {(which, *run) for which in transfer_runs.COUNTS for run in transfer_runs.wanted(which)}
-    assert set(have) == want and len(have) == len(want)
+    assert set(have) >= want and len(have) == len(set(have))
     assert {r.test for r in runs} == {654, 1000}
     for r in runs:
         assert 0 < r.right <= r.test and 0 < r.balanced <= 1 and r.seconds >= 0
