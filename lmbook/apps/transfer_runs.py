@@ -5,7 +5,7 @@
 Solar cells: for every seed all 2,624 are divided anew (65, 10, 25 %, kinds and grades alike). Digits: the
 test part stays, the seed draws which of the others have labels. Of the training part `labels` examples are
 used, each class as frequent as in the whole; nothing else is seen, and no test example chooses a setting. The
-weights are those of EfficientNet-lite0. The rate of the last stage was chosen on the validation part of seed 0.
+weights are those of EfficientNet-lite0, the rate of the last stage that which served a validation part best.
 
 Rows that are there already are not computed again. With `--scratch` a small ResNet learns from random weights
 as well; those runs are many minutes each, and are not among the stored ones.
