@@ -112,7 +112,7 @@ def view(which: str, chunk: int = 64) -> Views:
     n, _, height, _ = images.shape
     shape = (n, 1, height // coarse, coarse, height // coarse, coarse)
     small = images.reshape(shape).mean(axis=(3, 5))
-    model = network(2, train_stages=2).eval()
+    model = network(2, train_stages=2)
     found: list[list[np.ndarray]] = [[], [], []]
     for i in range(0, n, chunk):
         body = transfer.maps(model, transfer.as_photographs(images[i : i + chunk], side))
@@ -120,13 +120,14 @@ def view(which: str, chunk: int = 64) -> Views:
         found[1].append(_pool(model, body))
         plain = transfer.as_photographs(images[i : i + chunk], side, (0, 0, 0), (1, 1, 1))
         found[2].append(_pool(model, transfer.maps(model, plain)))
-    joined = [np.concatenate(parts) for parts in found]
+    body_maps, right, raw = (np.concatenate(each) for each in found)
     described = np.concatenate([hog(small[i : i + 256], cell) for i in range(0, n, 256)])
-    return Views(small, described, *joined, labels, rows, pictures.RECIPES[f"resnet on {name}"])
+    recipe = pictures.RECIPES[f"resnet on {name}"]
+    return Views(small, described, body_maps, right, raw, labels, rows, recipe)
 
 
 def _pool(model: transfer.Transferred, body: np.ndarray) -> np.ndarray:
-    return transfer._in_batches(model.pooled, body, 32)
+    return transfer._in_batches(model.eval().pooled, body, 32)
 
 
 def choose(labels: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
