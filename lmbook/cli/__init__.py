@@ -1,4 +1,4 @@
-"""The command line: `lmbook book | lab | grade | progress | data | estimate | generate | doctor`.
+"""The command line: `lmbook book | lab | grade | progress | data | estimate | generate | classify | doctor`.
 
 Every command imports what it needs when it runs, so that `lmbook --help` is quick.
 """
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lmbook.cli import book, doctor, estimate, generate, grade, lab, progress
+from lmbook.cli import book, classify, doctor, estimate, generate, grade, lab, progress
 
 main = typer.Typer(
     name="lmbook",
@@ -47,6 +47,7 @@ main.command("grade")(grade.grade)
 main.command("progress")(progress.progress)
 main.command("estimate")(estimate.estimate)
 main.command("generate")(generate.generate)
+main.command("classify")(classify.classify)
 main.command("doctor")(doctor.doctor)
 
 

@@ -42,13 +42,19 @@ def solar_cells(size: int = 75) -> Splits[Cells]:
         blocks = pixels.reshape(size, 300 // size, size, 300 // size)
         image[0] = blocks.mean(axis=(1, 3)) / 255
     labels = (probability >= 0.5).astype(np.int64)
-    chosen = _stratified(np.char.add(kind, np.round(probability, 2).astype(str)))
+    chosen = _stratified(probability, kind, 0)
     return Splits(*(Cells(images[r], labels[r], probability[r], kind[r]) for r in chosen))
 
 
-def _stratified(groups: np.ndarray) -> list[np.ndarray]:
-    """Shuffled rows of each part, with its share of every group."""
-    random = np.random.RandomState(0)  # the same stream in every version of NumPy
+def split_cells(cells: Cells, seed: int) -> list[np.ndarray]:
+    """Rows of three parts of any cells, drawn as those of `solar_cells` are, by another lot."""
+    return _stratified(cells.probability, cells.kind, seed)
+
+
+def _stratified(probability: np.ndarray, kind: np.ndarray, seed: int) -> list[np.ndarray]:
+    """Shuffled rows of each part, with its share of every kind and probability."""
+    groups = np.char.add(kind, np.round(probability, 2).astype(str))
+    random = np.random.RandomState(seed)  # the same stream in every version of NumPy
     parts: list[list[np.ndarray]] = [[] for _ in PER_CENT]
     for group in np.unique(groups):
         rows = random.permutation(np.flatnonzero(groups == group))
