@@ -31,7 +31,7 @@ class Notebook:
         self.path = Path(path)
         if not self.path.is_absolute():
             self.path = notebooks.ROOT / self.path
-        self.label = number.replace(".", "-")
+        self.label = number.replace(".", "-").lower()
         self.cells: list[nbformat.NotebookNode] = []
         self._ids: set[str] = set()
         heading = f'(sec-{self.label})=\n\n# {number} {title}\n\n<span lang="zh">{subtitle}</span>'

@@ -206,7 +206,7 @@ AXE = """async rules => (await axe.run(document, {runOnly: rules, preload: false
     `axe ${v.id} (${v.impact}): ` + v.nodes.slice(0, 3).map(n => n.target.join(' ')).join(' | '))"""
 
 
-def visit(tab: Any, base: str, page: str, scheme: str) -> list[Visit]:
+def visit(tab: Any, base: str, page: str, scheme: str, ready: str = "") -> list[Visit]:
     """Open one page, look at it at each width, and collect everything that is wrong with it.
 
     Only contrast depends on the scheme, so axe's other rules run in the first one alone.
@@ -232,6 +232,8 @@ def visit(tab: Any, base: str, page: str, scheme: str) -> list[Visit]:
     tab.on("response", note_answer)
     tab.on("requestfailed", lambda request: loading.append(f"not loaded: {request.url}"))
     settle(tab, base + page)
+    if ready:
+        tab.evaluate(ready)
     tab.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8"))
     visits = []
     for width, (across, down) in WIDTHS.items():
@@ -257,6 +259,20 @@ def faults_of(seen: dict[str, Any], scheme: str) -> list[str]:
     if seen["theme"] and seen["theme"] != scheme:
         faults.append(f"shown in {seen['theme']} though {scheme} was asked for")
     return faults
+
+
+def look(program: Any, base: str, page: str = "", ready: str = "") -> list[str]:
+    """What is wrong with a page served at `base`: light and dark, desktop and phone.
+
+    `ready` is JavaScript that brings the page into the state to look at.
+    """
+    findings = []
+    for scheme in SCHEMES:
+        profile = context(program, scheme, "desktop")
+        tab = profile.new_page()
+        findings += [str(seen) for seen in visit(tab, base, page, scheme, ready) if seen.findings]
+        profile.close()
+    return findings
 
 
 def check_share(wanted: list[str], site: Path) -> list[Visit]:

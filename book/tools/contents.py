@@ -3,8 +3,8 @@
 python -m book.tools.contents            rewrite _toc.yml and book/api/
 python -m book.tools.contents --check    exit 1 when they are out of step
 
-A chapter is a folder of chapters/ whose first notebook, NN_00..., opens it; a room is a folder of
-lmbook/ whose docstring says what it is for.
+A chapter is a folder of chapters/ whose first notebook, 00_NAME, opens it; folders named appendix_x come
+after the chapters. A room is a folder of lmbook/ whose docstring says what it is for.
 """
 
 from __future__ import annotations
@@ -81,9 +81,11 @@ def toc() -> str:
     lines = ["# Made by `python -m book.tools.contents`: do not edit.", "format: jb-book"]
     lines += ["root: book/intro", "parts:", "  - caption: Before you start", "    chapters:"]
     lines += [f"      - file: book/{page}" for page in FRONT]
-    if chapters():
-        lines += ["  - caption: Chapters", "    chapters:"]
-        for opening, sections in chapters():
+    for caption, appendix in (("Chapters", False), ("Appendices", True)):
+        listed = [c for c in chapters() if c[0].startswith("chapters/appendix_") == appendix]
+        if listed:
+            lines += [f"  - caption: {caption}", "    chapters:"]
+        for opening, sections in listed:
             lines.append(f"      - file: {opening}")
             if sections:
                 lines.append("        sections:")

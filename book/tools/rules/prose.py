@@ -33,7 +33,7 @@ def title(view: View) -> Iterator[Problem]:
                 "the first cell is not label, title and Chinese subtitle",
                 '(sec-2-1-3)=, "# 2.1.3 Title", <span lang="zh">标题</span>, nothing else',
             )
-        elif found["number"].replace(".", "-") != found["label"]:
+        elif found["number"].replace(".", "-").lower() != found["label"]:
             yield Problem(
                 "title",
                 0,
