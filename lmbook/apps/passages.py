@@ -213,8 +213,8 @@ _MARKUP = (
     (r"\{(?:term|ref|doc|numref)\}`([^`<]+?)\s*(?:<[^`]*>)?`", r"\1"),
     (r"\s*\{(?:cite|cite:t|cite:p|eq)\}`[^`]*`", ""),
     (r"!\[([^\]]*)\]\([^)]*\)|\[([^\]]*)\]\([^)\s]*\)", lambda m: m[1] or m[2] or ""),
-    (r"(?m)^\s*\|?\s*:?-{2,}[-:|\s]*$", ""),  # the rule under a table's head
-    (r"(?m)^\s*\|\s*(.*?)\s*\|\s*$", r"\1"),
+    (r"(?m)^[ \t]*\|?[ \t]*:?-{2,}[-:| \t]*$", ""),  # the rule under a table's head
+    (r"(?m)^[ \t]*\|[ \t]*(.*?)[ \t]*\|[ \t]*$", r"\1"),
     (r"\s+\|\s+", "; "),
     (r"(?<![\w*])\*{1,2}(?=\S)(.+?)(?<=\S)\*{1,2}(?![\w*])", r"\1"),
     (r"`([^`]+)`", r"\1"),
@@ -225,5 +225,7 @@ _MARKUP = (
 def plain(markdown: str) -> str:
     """The words of a piece of the book's Markdown, on one line."""
     for pattern, replacement in _MARKUP:
-        markdown = re.sub(pattern, replacement, markdown, flags=re.DOTALL if "math" in pattern else 0)
+        markdown = re.sub(
+            pattern, replacement, markdown, flags=re.DOTALL if "math" in pattern else 0
+        )
     return squeeze(markdown)

@@ -89,7 +89,11 @@ def _of(passage: Passage, number: int) -> Iterator[Made]:
                    default=len(passage.text))  # fmt: skip
         yield Made(f"What is {head}?", number, first, stop, "term")
         yield Made(
-            f"What is called this: {_clean(passage.text[first:stop])}?", number, 0, len(head), "named"
+            f"What is called this: {_clean(passage.text[first:stop])}?",
+            number,
+            0,
+            len(head),
+            "named",
         )
     for sentence in re.finditer(r"[^\s].*?(?:[.:](?=\s|$)|\n|$)", passage.text[first:]):
         for name, pattern, question in RULES:
@@ -109,11 +113,17 @@ def _head(passage: Passage) -> tuple[str, int]:
     if passage.place == "book/glossary":
         return passage.section, passage.text.find(": ") + 2
     if rest and len(line) < 90 and line.endswith(")"):
-        return re.sub(r"\(.*", "()", line.removeprefix("object.").removeprefix("class ")), len(line) + 1
+        return re.sub(r"\(.*", "()", line.removeprefix("object.").removeprefix("class ")), len(
+            line
+        ) + 1
     return passage.section or passage.title, 0
 
 
 def _clean(text: str) -> str:
     """A part as it is asked: no marks of emphasis, no capital at the front of a common word."""
     text = re.sub(r"[*“”]", "", text).strip()
-    return text[0].lower() + text[1:] if re.match(r"(?:The|An?|If|In|It|This|These|Each|Every) ", text) else text
+    return (
+        text[0].lower() + text[1:]
+        if re.match(r"(?:The|An?|If|In|It|This|These|Each|Every) ", text)
+        else text
+    )

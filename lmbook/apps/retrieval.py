@@ -10,6 +10,7 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -19,7 +20,11 @@ from lmbook import data
 from lmbook.models import SentenceEncoder
 
 _WORD = re.compile(r"__\w+?__|[^\W_]+")
-_PLURAL = ((re.compile(r"(?<=..)ies$"), "y"), (re.compile(r"(?<=[^su\W])s$"), ""))
+_PLURAL = (
+    (re.compile(r"(?<=..)ies$"), "y"),
+    (re.compile(r"(?<=ss)es$"), ""),
+    (re.compile(r"(?<=[^isu])s$"), ""),
+)
 
 
 def words_of(text: str) -> list[str]:
@@ -82,14 +87,18 @@ class BM25:
         for word in words_of(question):
             if word in self.postings:
                 at, f = self.postings[word]
-                found[at] += self.idf(word) * f / (f + self.k1 * (1 - self.b + self.b * relative[at]))
+                found[at] += (
+                    self.idf(word) * f / (f + self.k1 * (1 - self.b + self.b * relative[at]))
+                )
         return found
 
 
 class Dense:
     """Cosines of MiniLM's vectors: meaning, also where no word is shared."""
 
-    def __init__(self, texts: Sequence[str], encoder: SentenceEncoder, store: "VectorStore") -> None:
+    def __init__(
+        self, texts: Sequence[str], encoder: SentenceEncoder, store: "VectorStore"
+    ) -> None:
         self.encoder = encoder
         self.vectors = store.encode(texts, encoder)
 
@@ -125,12 +134,12 @@ class VectorStore:
             if start // 32 % 8 == 7:
                 self._write(known)
         if missing:
-            self._write({key: known[key] for key in known})
+            self._write(known)
         return np.array([known[key] for key in keys], np.float32).reshape(len(keys), -1)
 
     def _read(self, width: int) -> dict[str, np.ndarray]:
         try:
-            with np.load(self.path, allow_pickle=False) as file:
+            with self.path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 keys, vectors = file["keys"], file["vectors"]
             if vectors.shape != (len(keys), width) or not np.isfinite(vectors).all():
                 return {}
@@ -150,7 +159,8 @@ class VectorStore:
                 "be written"
             ) from error
         finally:
-            draft.unlink(missing_ok=True)
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
 
 
 def ranks(scores: np.ndarray) -> np.ndarray:

@@ -181,7 +181,9 @@ def answers(
         for (which, w), start, end in zip(batch, starts, ends):
             nulls[which] = min(nulls[which], float(start[0] + end[0]))
             n = len(w.index)
-            for i, j, score in best_spans(start[:n], end[:n], w.offsets[:, 0] >= skips[which], most):
+            for i, j, score in best_spans(
+                start[:n], end[:n], w.offsets[:, 0] >= skips[which], most
+            ):
                 held = best[which]
                 if held is None or score > held.score:
                     a, b = int(w.offsets[i, 0]), int(w.offsets[j, 1])

@@ -1,4 +1,4 @@
-"""The command line: `lmbook book | lab | grade | progress | data | estimate | doctor`.
+"""The command line: `lmbook book | lab | grade | progress | data | estimate | ask | doctor`.
 
 Every command imports what it needs when it runs, so that `lmbook --help` is quick.
 """
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lmbook.cli import book, doctor, estimate, grade, lab, progress
+from lmbook.cli import ask, book, doctor, estimate, grade, lab, progress
 
 main = typer.Typer(
     name="lmbook",
@@ -46,6 +46,7 @@ main.command("lab", context_settings={"ignore_unknown_options": True, "allow_ext
 main.command("grade")(grade.grade)
 main.command("progress")(progress.progress)
 main.command("estimate")(estimate.estimate)
+main.command("ask")(ask.ask)
 main.command("doctor")(doctor.doctor)
 
 

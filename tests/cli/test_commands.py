@@ -17,7 +17,7 @@ from lmbook.cli import checkout, doctor
 from lmbook.grader import exercises, find, progress, run
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ("book", "data", "doctor", "estimate", "grade", "lab", "progress")
+COMMANDS = ("ask", "book", "data", "doctor", "estimate", "grade", "lab", "progress")
 
 
 def plain(text: str) -> str:
