@@ -130,7 +130,10 @@ class Assistant:
             )
         encoder = SentenceEncoder.from_pretrained(data.minilm())
         return cls(
-            passages, encoder, SpanReader.stored(encoder.model), store=VectorStore(show=show)
+            passages,
+            encoder,
+            SpanReader.stored(encoder.model, encoder.tokenizer),
+            store=VectorStore(show=show),
         )
 
     @property

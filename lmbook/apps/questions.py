@@ -58,7 +58,9 @@ _SIGNS = set(string.punctuation) | set("“”‘’…—–")
 def exact_match(answer: str, accepted: Iterable[str]) -> float:
     """1 if the answer is one of those accepted, else 0."""
     said = normalise(answer)
-    return float(any((said and said == normalise(a)) or _bare(answer) == _bare(a) for a in accepted))
+    return float(
+        any((said and said == normalise(a)) or _bare(answer) == _bare(a) for a in accepted)
+    )
 
 
 def _bare(text: str) -> str:

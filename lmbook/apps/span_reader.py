@@ -17,12 +17,25 @@ from lmbook import nn
 from lmbook.autograd import Tensor, no_grad
 from lmbook.autograd.tensor import raw
 from lmbook.backend import CheckpointError
+from lmbook.data import WordPieceTokenizer
 from lmbook.models.bert import BertModel
 from lmbook.training.checkpoint import load_tensors, save_tensors
 
 SPECIAL = 1000  # BERT's vocabulary begins with [PAD], [CLS], [SEP], [MASK] and unused places
 WINDOWS = (4, 12)
-FEATURES = 10
+MATCHES = 10
+_SIGNS = ('"', "“‘'", "”’", ".;:!?", ",", "([{", ")]}", "*$")
+_SMALL = (
+    "a an the of to in on at by for from with as and or but nor that which who whose it its this these those they "
+    "is are was were be been being has have had do does did can could may might must will would shall should not "
+    "if when then than so such each any all both one"
+)
+_ASKED = (
+    "how", "many much", "long often far large", "who whom whose", "when year version", "why", "where",
+    "which", "error exception raised raise", "is are does do can may",
+)  # fmt: skip
+LEXICAL = 3 + len(_SIGNS)
+FEATURES = MATCHES + 3 * LEXICAL + len(_ASKED)
 
 
 @dataclass(frozen=True)
@@ -32,7 +45,7 @@ class HeadConfig:
     width: int = 384
     size: int = 64
     heads: int = 4
-    layers: int = 2
+    layers: int = 1
     middle: int = 3
     dropout: float = 0.2
 
@@ -51,10 +64,38 @@ def rarity(index: np.ndarray) -> np.ndarray:
     return np.clip(np.log(np.maximum(index, 1) / 1000) / np.log(30), 0, 1)
 
 
+class Lexicon:
+    """What is known of a token without any network: kinds of signs, digits, small words, and words that ask.
+
+    Spans begin and end beside such tokens, and a question that asks "how many" wants a number.
+    """
+
+    def __init__(self, tokenizer: WordPieceTokenizer) -> None:
+        size = max(tokenizer.names) + 1
+        self.kinds = np.zeros((size, LEXICAL), np.float32)
+        self.asks = np.zeros((size, len(_ASKED)), np.float32)
+        small = set(_SMALL.split())
+        for i, name in tokenizer.names.items():
+            if name in tokenizer.special:
+                continue
+            word = name.removeprefix("##")
+            signs = [word in signs for signs in _SIGNS]
+            self.kinds[i] = [name != word, word[:1].isdigit(), word in small, *signs]
+            self.asks[i] = [name in words.split() for words in _ASKED]
+
+    def features(self, index: np.ndarray, kinds: np.ndarray) -> np.ndarray:
+        """Of each token, the one before and the one after; and of the question as a whole (N, T, L)."""
+        own = self.kinds[index]
+        before, after = np.zeros_like(own), np.zeros_like(own)
+        before[:, 1:], after[:, :-1] = own[:, :-1], own[:, 1:]
+        asked = (self.asks[index] * (kinds == 0)[:, :, None]).max(1, keepdims=True)
+        return np.concatenate([own, before, after, np.repeat(asked, index.shape[1], 1)], 2)
+
+
 def match(
     index: np.ndarray, kinds: np.ndarray, mask: np.ndarray, last: np.ndarray, words: np.ndarray
 ) -> np.ndarray:
-    """How each token matches those of the other text (N, T) -> (N, T, K).
+    """How each token matches those of the other text (N, T) -> (N, T, 10).
 
     Of the question for a token of the text, and the other way round: whether it stands there, as it is and
     weighed by rarity, the cosine with the nearest vector of the last layer and with the nearest word vector
@@ -133,12 +174,13 @@ class SpanHead(nn.Module):
 class SpanReader(nn.Module):
     """MiniLM and the trained head; forward as `models.BertForQuestionAnswering` has it.
 
-    >>> reader = SpanReader.stored(encoder.model)
+    >>> reader = SpanReader.stored(encoder.model, encoder.tokenizer)
     >>> spans.answer(reader, encoder.tokenizer, "How many eyes has a cat?", "A cat has two eyes.").text
     """
 
-    def __init__(self, bert: BertModel, head: SpanHead) -> None:
+    def __init__(self, bert: BertModel, head: SpanHead, tokenizer: WordPieceTokenizer) -> None:
         super().__init__()
+        self.lexicon = Lexicon(tokenizer)
         layers = bert.config.num_hidden_layers
         if head.config.width != bert.config.hidden_size or not 1 <= head.config.middle <= layers:
             raise ValueError(
@@ -159,7 +201,9 @@ class SpanReader(nn.Module):
                 if number == self.head.config.middle:
                     middle = x.data
         words = self.bert.embeddings.word_embeddings.weight.data[ids]
-        return States(middle, x.data, match(ids, kinds, mask, x.data, words), mask)
+        matched = match(ids, kinds, mask, x.data, words)
+        features = np.concatenate([matched, self.lexicon.features(ids, kinds)], 2)
+        return States(middle, x.data, features * (mask > 0)[:, :, None], mask)
 
     def forward(
         self, index: Any, token_type_ids: Any, attention_mask: Any
@@ -168,12 +212,14 @@ class SpanReader(nn.Module):
         return self.head(self.states(index, token_type_ids, attention_mask))
 
     @classmethod
-    def stored(cls, bert: BertModel, path: str | Path | None = None) -> "SpanReader":
+    def stored(
+        cls, bert: BertModel, tokenizer: WordPieceTokenizer, path: str | Path | None = None
+    ) -> "SpanReader":
         """With the head that comes with the package, or the one in a file."""
         if path is not None:
-            return cls(bert, load_head(path))
+            return cls(bert, load_head(path), tokenizer)
         with as_file(files("lmbook.apps") / "span_reader.safetensors") as packed:
-            return cls(bert, load_head(packed))
+            return cls(bert, load_head(packed), tokenizer)
 
 
 def save_head(path: str | Path, head: SpanHead, metadata: dict[str, Any]) -> Path:
