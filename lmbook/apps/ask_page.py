@@ -8,7 +8,9 @@ from lmbook.apps.page import Given, Page, number_of, text_of
 
 
 def ask_page(assistant: Assistant) -> Page:
-    """A page with two actions: `ask` streams the reply after each passage read, `about` says what is searched."""
+    """A page with two actions: `ask` streams the reply after each passage read, `about` says what is
+    searched.
+    """
 
     def ask(given: Given) -> Iterator[Mapping[str, Any]]:
         question = text_of(given, "question", LONGEST)

@@ -4,9 +4,10 @@
     reply = assistant.ask("What is raised when I delete a name that is not bound?")
     print(reply.text, reply.citation)
 
-For a question all passages are ranked by BM25 and by MiniLM, the ranks are fused, and the best `k` are read. Each
-gives a span, whose score says how much better it is than "no answer here" and how well its passage fits the
-question. The best is the answer if that score is above a threshold, which was chosen on questions made for tuning.
+For a question all passages are ranked by BM25 and by MiniLM, the ranks are fused, and the best `k` are
+read. Each gives a span, whose score says how much better it is than "no answer here" and how well its
+passage fits the question. The best is the answer if that score is above a threshold, which was chosen on
+questions made for tuning.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,18 +16,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lmbook import data
-from lmbook.apps import spans
 from lmbook.apps.passages import Passage, book_folder, book_passages, language_passages
 from lmbook.apps.retrieval import BM25, Dense, VectorStore, best, reciprocal_rank_fusion, words_of
 from lmbook.apps.span_reader import SpanReader
 from lmbook.models import SentenceEncoder
 
 LONGEST = 1000  # characters of a question
-MAX_LENGTH, STRIDE, MOST = 256, 64, 30  # tokens of a window, shared by two, and of an answer
 
 
 class Weights(NamedTuple):
-    """score = reader * margin + meaning * cosine + words * BM25 / (its best possible); answer if >= threshold."""
+    """score = reader * margin + meaning * cosine + words * BM25 / (its best possible); answer if >=
+    threshold.
+    """
 
     reader: float
     meaning: float
@@ -114,9 +115,9 @@ class Assistant:
     ) -> "Assistant":
         """With MiniLM, the stored reader, the language reference, and the book's pages if there is a clone.
 
-        `book` is the clone's folder, by default the one around the current folder or the package; an installed
-        package has no pages. `only` is "python" or "book" to have one of the two. The first use computes a vector
-        for each passage (`show` is told how far) and keeps them in the cache.
+        `book` is the clone's folder, by default the one around the current folder or the package; an
+        installed package has no pages. `only` is "python" or "book" to have one of the two. The first
+        use computes a vector for each passage (`show` is told how far) and keeps them in the cache.
         """
         if only not in (None, "python", "book"):
             raise ValueError(f'Assistant.load: only is {only!r}, and must be "python" or "book"')
@@ -144,7 +145,9 @@ class Assistant:
         }
 
     def find(self, question: str, k: int = 5) -> list[tuple[int, float, float]]:
-        """The k best passages after fusion: number, cosine, and BM25 as a share of its best possible value."""
+        """The k best passages after fusion: number, cosine, and BM25 as a share of its best possible
+        value.
+        """
         words, meaning = self.words.scores(question), self.meaning.scores(question)
         chosen = best(reciprocal_rank_fusion([words, meaning]), k)
         most = sum(self.words.idf(w) for w in words_of(question)) or 1.0
@@ -183,10 +186,7 @@ class Assistant:
         """The best span of one passage; None if it has none."""
         passage = self.passages[number]
         front = f"{passage.heading}\n"
-        span = spans.answer(
-            self.reader, self.encoder.tokenizer, question, front + passage.text,
-            skip=len(front), max_length=MAX_LENGTH, stride=STRIDE, most=MOST,
-        )  # fmt: skip
+        span = self.reader.answer(question, front + passage.text, len(front))
         if span is None:
             return None
         start, stop = trimmed(passage.text, span.start - len(front), span.stop - len(front))
@@ -232,7 +232,7 @@ def checked(question: str, k: int = 5) -> str:
 
 def stored_weights(reader: SpanReader) -> Weights:
     """The weights that were chosen for the stored reader on the questions for tuning."""
-    found = reader.head.metadata.get("weights")
+    found = reader.scorer.metadata.get("weights")
     if not isinstance(found, list) or len(found) != len(Weights._fields):
         raise ValueError("Assistant: this reader comes without weights; give some")
     return Weights(*map(float, found))

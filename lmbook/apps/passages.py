@@ -1,7 +1,7 @@
 """What the assistant may read: the language reference and the book's own pages, cut into passages.
 
-A page is a help topic of Python, a notebook's prose, or an entry of the glossary. The reference comes with the
-package; the pages of the book are read from a clone of its repository, where there is one.
+A page is a help topic of Python, a notebook's prose, or an entry of the glossary. The reference comes
+with the package; the pages of the book are read from a clone of its repository, where there is one.
 """
 
 import hashlib
@@ -70,7 +70,9 @@ def digest(passages: Iterable[Passage]) -> str:
 def pack(
     blocks: Iterable[Block], source: str, place: str, title: str, size: int = SIZE
 ) -> list[Passage]:
-    """Neighbouring blocks of a section together, up to `size` characters; a longer one is cut at sentences."""
+    """Neighbouring blocks of a section together, up to `size` characters; a longer one is cut at
+    sentences.
+    """
     found: list[Passage] = []
     held: list[str] = []
     at = ("", "")

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (one rule a line)
 """Questions made by rule from sentences: much practice for a reader, none of it written by hand.
 
 Each rule is a pattern of a sentence, a question made of one part, and the part that answers it:

@@ -88,7 +88,9 @@ def holds(passage: Passage, question: Question) -> bool:
 
 
 def place(passage: Passage, question: Question) -> tuple[int, int] | None:
-    """The characters of the first accepted answer in the passage, inside the quote; None if it is not there."""
+    """The characters of the first accepted answer in the passage, inside the quote; None if it is not
+    there.
+    """
     for answer in question.answers:
         pattern = re.compile(r"\s+".join(map(re.escape, answer.split())))
         quote = re.search(r"\s+".join(map(re.escape, question.quote.split())), passage.text)

@@ -1,23 +1,26 @@
-"""Train the head of a span reader on questions: their windows once through MiniLM, then the head by itself."""
+"""Train the head of a span reader on questions: their windows once through MiniLM, then the head by
+itself.
+"""
 
-import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from lmbook import functional as F
 from lmbook import optim
 from lmbook.apps import spans
 from lmbook.apps.passages import Passage
 from lmbook.apps.question_rules import make
 from lmbook.apps.questions import Question, holds, normalise, place
 from lmbook.apps.retrieval import BM25, best
-from lmbook.apps.span_reader import SpanHead, SpanReader, States
+from lmbook.apps.span_features import Reading
+from lmbook.apps.span_reader import MAX_LENGTH, STRIDE, SpanReader, SpanScorer
+from lmbook.autograd import Tensor
 from lmbook.backend import manual_seed
-from lmbook.data import WordPieceTokenizer
 from lmbook.optim.lr_scheduler import WarmupCosineLR
 
-MAX_LENGTH, STRIDE = 256, 64
+SPANS = 150  # of a window, in training
 
 
 class Example(NamedTuple):
@@ -30,12 +33,14 @@ class Example(NamedTuple):
     weight: float = 1.0
 
 
-class Prepared(NamedTuple):
-    """A window's states in half precision, and the tokens of its answer; (0, 0) for none."""
+class Sample(NamedTuple):
+    """Some spans of one window in half precision, and which of them answers; the number C says that none
+    does.
+    """
 
-    states: States  # of one window: no batch axis
-    start: int
-    end: int
+    features: np.ndarray  # (C, K)
+    whole: np.ndarray  # (G,)
+    target: int
     weight: float
 
 
@@ -43,13 +48,15 @@ def examples(
     passages: Sequence[Passage],
     written: Sequence[Question],
     made: int = 1000,
-    wrong: int = 2,
+    wrong: int = 1,
+    light: float = 0.3,
     seed: int = 0,
 ) -> list[Example]:
     """Written questions and `made` ones by rule, each with its passage, and some with a wrong one.
 
-    The wrong passages are the best by BM25 that neither answer the question nor hold one of its answers: `wrong`
-    for a written question, one for three in ten of the others. A made question weighs 0.3 of a written one.
+    The wrong passages are the best by BM25 that neither answer the question nor hold one of its answers:
+    `wrong` for a written question, one for three in ten of the others. A made question weighs 0.3 of a
+    written one.
     """
     draw = np.random.default_rng(seed)
     ranker = BM25([p.searched for p in passages])
@@ -63,7 +70,7 @@ def examples(
             if others and i not in right:
                 held = normalise(passages[i].text)
                 if not any(w and w in held for w in wanted):
-                    found.append(Example(question, int(i), -1, -1, weight))
+                    found.append(Example(question, int(i), -1, -1, weight / 2))
                     others -= 1
 
     for q in written:
@@ -78,88 +85,97 @@ def examples(
     for i in draw.permutation(len(drawn))[:made]:
         m = drawn[i]
         text = passages[m.passage].text[m.start : m.stop]
-        add(m.question, [m.passage], (m.start, m.stop), [text], int(draw.random() < 0.3), 0.3)
+        add(m.question, [m.passage], (m.start, m.stop), [text], int(draw.random() < 0.3), light)
     return found
 
 
 def prepare(
     reader: SpanReader,
-    tokenizer: WordPieceTokenizer,
     passages: Sequence[Passage],
     chosen: Sequence[Example],
+    seed: int = 0,
     batch_size: int = 16,
     show: Callable[[int, int], None] | None = None,
-) -> list[Prepared]:
-    """What the head sees of each example's window, the first that holds its answer."""
-    windows = []
+) -> list[Sample]:
+    """`SPANS` spans of each example's window, the first that holds its answer.
+
+    The right one, up to a third that begin or end where it does, and others at random. Examples whose
+    answer is no span of whole words in one sentence are left out.
+    """
+    draw = np.random.default_rng(seed)
+    work = []
     for e in chosen:
-        passage = passages[e.passage]
-        front = f"{passage.heading}\n"
-        cut = spans.windows(tokenizer, e.question, front + passage.text, MAX_LENGTH, STRIDE)
+        front = f"{passages[e.passage].heading}\n"
+        text = front + passages[e.passage].text
+        cut = spans.windows(reader.tokenizer, e.question, text, MAX_LENGTH, STRIDE)
         labels = [
             spans.labels(w, e.start + len(front), e.stop + len(front)) if e.start >= 0 else (0, 0)
             for w in cut
         ]
         which = next((i for i, (start, _) in enumerate(labels) if start), 0)
-        windows.append((cut[which], *labels[which]))
-    order = sorted(range(len(windows)), key=lambda i: len(windows[i][0].index))
-    found: dict[int, Prepared] = {}
-    for at in range(0, len(order), batch_size):
-        batch = order[at : at + batch_size]
-        states = reader.states(*spans.pad([windows[i][0] for i in batch]))
-        for row, i in enumerate(batch):
-            n = len(windows[i][0].index)
-            own = States(*(part[row, :n].astype(np.float16) for part in states))
-            found[i] = Prepared(own, *windows[i][1:], chosen[i].weight)
+        work.append((cut[which], text, len(front), labels[which], e))
+    work.sort(key=lambda row: len(row[0].ids))
+    found = []
+    for at in range(0, len(work), batch_size):
+        batch = work[at : at + batch_size]
+        read = reader.readings([w for w, *_ in batch], [r[1] for r in batch], [r[2] for r in batch])
+        for reading, (_, _, _, (first, last), e) in zip(read, batch):
+            right = np.flatnonzero((reading.first == first) & (reading.last == last))
+            if len(reading.first) and (e.start < 0 or len(right)):
+                none = e.start < 0
+                rows = _draw(reading, -1 if none else int(right[0]), draw)
+                features = reading.features[rows].astype(np.float16)
+                found.append(Sample(features, reading.whole, SPANS if none else 0, e.weight))
         if show is not None:
-            show(at + len(batch), len(order))
-    return [found[i] for i in range(len(windows))]
+            show(at + len(batch), len(work))
+    return found
 
 
-def collate(batch: Sequence[Prepared]) -> tuple[States, np.ndarray, np.ndarray, np.ndarray]:
-    """Windows padded to one length, with the tokens of the answers and the weights."""
-    longest = max(len(p.states.mask) for p in batch)
-
-    def padded(parts: Sequence[np.ndarray]) -> np.ndarray:
-        out = np.zeros((len(parts), longest, *parts[0].shape[1:]), np.float32)
-        for row, part in zip(out, parts):
-            row[: len(part)] = part
-        return out
-
-    states = States(*(padded([p.states[k] for p in batch]) for k in range(len(States._fields))))
-    start, end, weight = (np.array([p[k] for p in batch]) for k in (1, 2, 3))
-    return states, start.astype(np.int64), end.astype(np.int64), weight.astype(np.float32)
+def _draw(reading: Reading, right: int, draw: np.random.Generator) -> np.ndarray:
+    """The rows of `SPANS` spans, the right one first."""
+    count = len(reading.first)
+    chosen = draw.integers(0, count, SPANS)
+    if right >= 0:
+        beside = (reading.first == reading.first[right]) | (reading.last == reading.last[right])
+        near = draw.permutation(np.flatnonzero(beside))[: SPANS // 3]
+        chosen[: len(near)] = near
+        chosen[chosen == right] = (right + 1) % count
+        chosen[0] = right
+    return chosen
 
 
 def train(
-    head: SpanHead,
-    prepared: Sequence[Prepared],
-    steps: int = 600,
-    batch_size: int = 16,
-    lr: float = 2e-3,
-    weight_decay: float = 0.05,
+    scorer: SpanScorer,
+    samples: Sequence[Sample],
+    steps: int = 500,
+    batch_size: int = 24,
+    lr: float = 3e-3,
+    weight_decay: float = 0.3,
     seed: int = 0,
     show: Callable[[int, float], None] | None = None,
 ) -> float:
-    """Train in place; examples are drawn as often as they weigh. Returns the seconds that it took."""
+    """Train in place: cross-entropy of the right span among those drawn, and "no answer".
+
+    Examples are drawn as often as they weigh. Returns the mean loss of the last fifty steps.
+    """
     manual_seed(seed)
     draw = np.random.default_rng(seed)
-    chance = np.array([p.weight for p in prepared])
-    optimizer = optim.AdamW(head.parameters(), lr, weight_decay=weight_decay)
-    schedule = WarmupCosineLR(optimizer, max(2, steps), warmup=steps // 10)
-    head.train()
-    began = time.perf_counter()
-    running = 0.0
+    chance = np.array([s.weight for s in samples])
+    optimizer = optim.AdamW(scorer.parameters(), lr, weight_decay=weight_decay)
+    schedule = WarmupCosineLR(optimizer, max(2, steps), warmup=max(1, steps // 15))
+    scorer.train()
+    losses = []
     for step in range(steps):
-        rows = draw.choice(len(prepared), batch_size, p=chance / chance.sum())
-        states, start, end, _ = collate([prepared[i] for i in rows])
-        loss = spans.span_loss(*head(states), start, end)
+        rows = [samples[i] for i in draw.choice(len(samples), batch_size, p=chance / chance.sum())]
+        features = np.stack([s.features for s in rows]).astype(np.float32)
+        scores = scorer(Tensor(features), Tensor(np.stack([s.whole for s in rows])))
+        loss = F.cross_entropy(scores, np.array([s.target for s in rows]))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
-        running += 0.05 * (float(loss.data) - running) if step else float(loss.data)
+        losses.append(float(loss.data))
         if show is not None and step % 50 == 49:
-            show(step + 1, running)
-    head.eval()
-    return time.perf_counter() - began
+            show(step + 1, float(np.mean(losses[-50:])))
+    scorer.eval()
+    return float(np.mean(losses[-50:]))

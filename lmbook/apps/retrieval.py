@@ -56,8 +56,8 @@ class BM25:
         idf(w) = ln(1 + (P - n_w + 0.5) / (n_w + 0.5))
         score(q, d) = sum over words w of q of idf(w) f / (f + k1 (1 - b + b |d| / mean |d|))
 
-    f is how often w stands in d, n_w in how many passages it stands. This is Robertson's formula with Lucene's
-    idf, which is never negative, and without the constant factor k1 + 1, which changes no order.
+    f is how often w stands in d, n_w in how many passages it stands. This is Robertson's formula with
+    Lucene's idf, which is never negative, and without the constant factor k1 + 1, which changes no order.
     Source: Robertson and Zaragoza (2009).
     """
 

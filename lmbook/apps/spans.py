@@ -1,7 +1,7 @@
 """Answers as spans: a question and a text as one sequence, windows over long texts, valid spans, the loss.
 
-Works with any model whose forward(index, token_type_ids, attention_mask) gives logits of where an answer begins
-and where it ends, such as `models.BertForQuestionAnswering`. Shapes: N windows, T tokens.
+Works with any model whose forward(index, token_type_ids, attention_mask) gives logits of where an answer
+begins and where it ends, such as `models.BertForQuestionAnswering`. Shapes: N windows, T tokens.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from lmbook.data import WordPieceTokenizer
 class Window(NamedTuple):
     """[CLS] question [SEP] part of the text [SEP], in token numbers."""
 
-    index: np.ndarray  # (T,)
+    ids: np.ndarray  # (T,)
     token_type_ids: np.ndarray  # (T,): 0 for the question, 1 for the text
     offsets: np.ndarray  # (T, 2): characters of the text; -1 where a token is not of the text
 
@@ -48,9 +48,9 @@ def windows(
 ) -> list[Window]:
     """The text in as many windows as it takes, each with the whole question in front.
 
-    Neighbouring windows share `stride` tokens, so that an answer at a border is whole in one of them. A question
-    of more than `max_question` tokens is cut. Raises `ValueError` for an empty question or sizes that leave no
-    room.
+    Neighbouring windows share `stride` tokens, so that an answer at a border is whole in one of them. A
+    question of more than `max_question` tokens is cut. Raises `ValueError` for an empty question or
+    sizes that leave no room.
     """
     asked = tokenizer.encode(question)[:max_question]
     if not len(asked):
@@ -77,12 +77,12 @@ def windows(
 
 def pad(batch: Sequence[Window], pad_id: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Windows of several lengths as index, token_type_ids and attention_mask, (N, T) each."""
-    longest = max(len(w.index) for w in batch)
+    longest = max(len(w.ids) for w in batch)
     index = np.full((len(batch), longest), pad_id, np.int64)
     kinds, mask = np.zeros_like(index), np.zeros_like(index)
     for i, w in enumerate(batch):
-        n = len(w.index)
-        index[i, :n], kinds[i, :n], mask[i, :n] = w.index, w.token_type_ids, 1
+        n = len(w.ids)
+        index[i, :n], kinds[i, :n], mask[i, :n] = w.ids, w.token_type_ids, 1
     return index, kinds, mask
 
 
@@ -114,7 +114,7 @@ def best_spans(
 ) -> list[tuple[int, int, float]]:
     """The `count` pairs of tokens (first, last) of the highest sum of logits among those that are answers.
 
-    first <= last < first + most, and both are `allowed` (T,). Fewer where there are fewer. Overlapping ones count.
+    first <= last < first + most, and both are `allowed` (T,). Fewer where there are fewer.
     """
     if most < 1:
         raise ValueError(f"best_spans: most {most} must be at least 1")
@@ -143,8 +143,9 @@ def answer(
 ) -> Span | None:
     """The best span of a text, over all its windows; None if the text has no token.
 
-    Characters before `skip` are read but are no answer, such as a heading. The score of "no answer" is that of
-    [CLS] as beginning and end, in the window where it is lowest: one window without an answer says little.
+    Characters before `skip` are read but are no answer, such as a heading. The score of "no answer" is
+    that of [CLS] as beginning and end, in the window where it is lowest: one window without an answer
+    says little.
     """
     return answers(model, tokenizer, question, [text], [skip], max_length=max_length,
                    stride=stride, most=most)[0]  # fmt: skip
@@ -180,7 +181,7 @@ def answers(
             starts, ends = (x.data for x in model(Tensor(index), kinds, mask))
         for (which, w), start, end in zip(batch, starts, ends):
             nulls[which] = min(nulls[which], float(start[0] + end[0]))
-            n = len(w.index)
+            n = len(w.ids)
             for i, j, score in best_spans(
                 start[:n], end[:n], w.offsets[:, 0] >= skips[which], most
             ):

@@ -1,4 +1,6 @@
-"""`lmbook ask`: an answer from the language reference and the book's pages, with its passage; or a page for it."""
+"""`lmbook ask`: an answer from the language reference and the book's pages, with its passage; or a page
+for it.
+"""
 
 from __future__ import annotations
 

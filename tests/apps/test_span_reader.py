@@ -15,8 +15,8 @@ from lmbook.apps.passages import Passage
 from lmbook.backend import CheckpointError, manual_seed
 from lmbook.training.checkpoint import save_tensors
 
-COLOURS = "red blue green white black brown pink grey".split()
-THINGS = "door wall roof floor table chair lamp book".split()
+COLOURS = ["red", "blue", "green", "white", "black", "brown", "pink", "grey"]
+THINGS = ["door", "wall", "roof", "floor", "table", "chair", "lamp", "book"]
 
 
 def passage(i: int) -> Passage:

@@ -40,7 +40,7 @@ def test_windows_are_the_librarys(
     ours = S.windows(tokenizer, QUESTION, TEXT, longest, stride)
     assert len(ours) == 1 + len(first.overflowing)
     for a, b in zip(ours, [first, *first.overflowing]):
-        assert a.index.tolist() == b.ids and a.token_type_ids.tolist() == b.type_ids
+        assert a.ids.tolist() == b.ids and a.token_type_ids.tolist() == b.type_ids
         inside = a.offsets[:, 0] >= 0
         assert inside.tolist() == [s == 1 for s in b.sequence_ids]
         assert [tuple(o) for o in a.offsets[inside]] == [
