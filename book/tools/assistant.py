@@ -42,7 +42,6 @@ RECIPE: dict[str, Any] = {
     "weight_decay": 0.3,
     "seed": 0,
 }
-MADE, LIGHT = 0, 0.3  # questions by rule, and what one weighs
 
 
 def read(name: str) -> list[Q.Question]:
@@ -70,7 +69,7 @@ def make_reader() -> tuple[Assistant, dict[str, Any]]:
     size = SpanFeatures(encoder.tokenizer).width(encoder.model.config.hidden_size)
     reader = SpanReader(encoder.model, encoder.tokenizer, SpanScorer(ScorerConfig(size)))
     written = read("train")
-    chosen: list[Example] = examples(passages, written, MADE, light=LIGHT, seed=RECIPE["seed"])
+    chosen: list[Example] = examples(passages, written)
     began = time.perf_counter()
     prepared = prepare(reader, passages, chosen, RECIPE["seed"], show=progress("windows"))
     encoding = time.perf_counter() - began
@@ -83,7 +82,7 @@ def make_reader() -> tuple[Assistant, dict[str, Any]]:
     )
     seconds = time.perf_counter() - began
     said = {
-        "recipe": RECIPE, "written": len(written), "made": sum(e.weight == LIGHT and e.start >= 0 for e in chosen),
+        "recipe": RECIPE, "written": len(written),
         "wrong": sum(e.start < 0 for e in chosen), "passages": digest(passages),
         "seconds": [round(encoding, 1), round(seconds, 1)],
     }  # fmt: skip

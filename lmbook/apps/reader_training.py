@@ -11,7 +11,6 @@ from lmbook import functional as F
 from lmbook import optim
 from lmbook.apps import spans
 from lmbook.apps.passages import Passage
-from lmbook.apps.question_rules import make
 from lmbook.apps.questions import Question, holds, normalise, place
 from lmbook.apps.retrieval import BM25, best
 from lmbook.apps.span_features import Reading
@@ -45,34 +44,15 @@ class Sample(NamedTuple):
 
 
 def examples(
-    passages: Sequence[Passage],
-    written: Sequence[Question],
-    made: int = 1000,
-    wrong: int = 1,
-    light: float = 0.3,
-    seed: int = 0,
+    passages: Sequence[Passage], written: Sequence[Question], wrong: int = 2
 ) -> list[Example]:
-    """Written questions and `made` ones by rule, each with its passage, and some with a wrong one.
+    """Each question with its passage, and with `wrong` others that do not answer it.
 
-    The wrong passages are the best by BM25 that neither answer the question nor hold one of its answers:
-    `wrong` for a written question, one for three in ten of the others. A made question weighs 0.3 of a
-    written one.
+    These are the best by BM25 that neither hold its quote nor one of its answers. Each weighs a quarter of
+    the right one, so that most of the training is about where an answer stands.
     """
-    draw = np.random.default_rng(seed)
     ranker = BM25([p.searched for p in passages])
     found: list[Example] = []
-
-    def add(question: str, right: list[int], span: tuple[int, int], texts: Sequence[str],
-            others: int, weight: float) -> None:  # fmt: skip
-        found.append(Example(question, right[0], *span, weight))
-        wanted = [normalise(t) for t in texts]
-        for i in best(ranker.scores(question), 8):
-            if others and i not in right:
-                held = normalise(passages[i].text)
-                if not any(w and w in held for w in wanted):
-                    found.append(Example(question, int(i), -1, -1, weight / 2))
-                    others -= 1
-
     for q in written:
         right = [i for i, p in enumerate(passages) if holds(p, q)]
         span = place(passages[right[0]], q) if right else None
@@ -80,12 +60,14 @@ def examples(
             raise ValueError(
                 f"examples: no passage holds the quote and answer of {q.id}: {q.question}"
             )
-        add(q.question, right, span, q.answers, wrong, 1.0)
-    drawn = make(passages, most=2, seed=seed)
-    for i in draw.permutation(len(drawn))[:made]:
-        m = drawn[i]
-        text = passages[m.passage].text[m.start : m.stop]
-        add(m.question, [m.passage], (m.start, m.stop), [text], int(draw.random() < 0.3), light)
+        found.append(Example(q.question, right[0], *span))
+        wanted = [normalise(a) for a in q.answers]
+        others = [
+            int(i)
+            for i in best(ranker.scores(q.question), 8)
+            if i not in right and not any(w and w in normalise(passages[i].text) for w in wanted)
+        ]
+        found += [Example(q.question, i, -1, -1, 0.25) for i in others[:wrong]]
     return found
 
 

@@ -121,6 +121,11 @@ class SpanFeatures:
         glued = [(offsets[before, 1] == offsets[i, 0]), (offsets[after, 0] == offsets[j, 1])]
         left = [self._inside(per_token[0], np.maximum(i - n, begin[i]), i - 1) for n in (4, 10)]
         right = [self._inside(per_token[0], j + 1, np.minimum(j + n, end[j])) for n in (4, 10)]
+        sizes = np.eye(_lengths(), dtype=np.float32)[size]
+        bounds = np.concatenate([kinds, self.beside[ids[before]], sizes], 1)
+        crossed = (asked[None, :, None] * bounds[:, None, :]).reshape(
+            len(i), len(asked) * bounds.shape[1]
+        )
         columns = [
             *(x / total for x in (own[0], whole[0], whole[0] - own[0])), own[1] / length, own[2] / length,
             *(x / total for x in (*left, *right)), recalled[i], cos_sentence, cos_span,
@@ -130,10 +135,7 @@ class SpanFeatures:
             np.stack([np.asarray(c, np.float32) for c in columns], 1),
             self.kinds[ids[i]], self.kinds[ids[before]], self.kinds[ids[j]], self.kinds[ids[after]],
             self.beside[ids[i]], self.beside[ids[before]], self.beside[ids[after]],
-            np.eye(_lengths(), dtype=np.float32)[size], kinds,
-            (asked[None, :, None] * np.concatenate(
-                [kinds, self.beside[ids[before]], np.eye(_lengths(), dtype=np.float32)[size]], 1
-            )[:, None, :]).reshape(len(i), -1),
+            sizes, kinds, crossed,
         ]  # fmt: skip
         for vectors in (middle, last):
             blocks.append(self._products(_unit(vectors), question, i, j))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lmbook.apps import passages as P
-from lmbook.apps import question_rules, questions
+from lmbook.apps import questions
 from lmbook.apps.questions import exact_match, f1, normalise, place, read_questions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -116,16 +116,3 @@ def test_there_is_no_book_outside_a_clone(tmp_path: Path, monkeypatch: pytest.Mo
     assert P.book_folder(ROOT / "book") == ROOT
     monkeypatch.setattr(P, "__file__", str(tmp_path / "lmbook" / "apps" / "passages.py"))
     assert P.book_folder(tmp_path) is None
-
-
-def test_questions_by_rule_have_their_answer(everything: list[P.Passage]) -> None:
-    made = question_rules.make(everything, most=2)
-    assert len(made) > 1000 and made == question_rules.make(everything, most=2)
-    assert made != question_rules.make(everything, most=2, seed=1)
-    for m in made:
-        text = everything[m.passage].text
-        assert 0 <= m.start < m.stop <= len(text) and m.question.endswith("?")
-    one = P.Passage("python", "x", "T", "S", "", 'If *key* is missing, "KeyError" is raised.')
-    found = {m.question: one.text[m.start : m.stop] for m in question_rules.make([one], 9)}
-    assert found["What happens if key is missing?"] == '"KeyError" is raised'
-    assert '"KeyError"' not in "".join(found)

@@ -1,4 +1,4 @@
-"""The reader's head on a small random BERT: what it sees, what it learns, how it is kept."""
+"""The reader on a small random BERT: the features it sees, what it learns, how it is kept."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import pytest
 from lmbook import data, models
 from lmbook.apps import reader_training as T
 from lmbook.apps import span_reader as R
-from lmbook.apps import spans
 from lmbook.apps.passages import Passage
+from lmbook.apps.questions import Question
+from lmbook.apps.span_features import SPECIAL, WHOLE, SpanFeatures, hash_of, rarity
+from lmbook.apps.spans import windows
 from lmbook.backend import CheckpointError, manual_seed
 from lmbook.training.checkpoint import save_tensors
 
@@ -23,146 +25,167 @@ def passage(i: int) -> Passage:
     """The colours of three things, in a text."""
     draw = np.random.default_rng(i)
     things, colours = draw.permutation(THINGS)[:3], draw.permutation(COLOURS)[:3]
-    text = " ".join(f"the {t} is {c} ." for t, c in zip(things, colours))
+    text = " ".join(f"The {t} is {c}." for t, c in zip(things, colours))
     return Passage("python", f"p{i}", "Colours", "", "", text)
 
 
-PASSAGES = [passage(i) for i in range(120)]
+PASSAGES = [passage(i) for i in range(90)]
+ABSENT = [
+    next(t for t in THINGS[i % 8 :] + THINGS if t not in p.text) for i, p in enumerate(PASSAGES)
+]
 
 
 def question(i: int) -> T.Example:
+    """What the second thing's colour is."""
     text = PASSAGES[i].text
-    thing = text.split()[1]
-    start = text.index(" is ") + 4
-    return T.Example(f"what colour is the {thing} ?", i, start, text.index(" .", start))
+    sentence = text.split(". ")[1]
+    start = text.index(sentence) + sentence.index(" is ") + 4
+    return T.Example(f"What colour is the {sentence.split()[1]}?", i, start, text.index(".", start))
 
 
 @pytest.fixture(scope="module")
 def tokenizer() -> data.WordPieceTokenizer:
-    words = [*COLOURS, *THINGS, "the", "is", ".", "?", "what", "colour", "colours"]
-    unused = [f"[unused{i}]" for i in range(R.SPECIAL - 5)]
+    words = [
+        *COLOURS,
+        *THINGS,
+        "the",
+        "is",
+        ".",
+        "?",
+        "what",
+        "colour",
+        "colours",
+        "##s",
+        '"',
+        "error",
+    ]
+    unused = [f"[unused{i}]" for i in range(SPECIAL - 5)]
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    return data.WordPieceTokenizer({w: i for i, w in enumerate([*special, *unused, *words])})
+    more = [f"[more{i}]" for i in range(1500)]  # so that the words are rare
+    return data.WordPieceTokenizer({w: i for i, w in enumerate([*special, *unused, *more, *words])})
 
 
 @pytest.fixture(scope="module")
 def reader(tokenizer: data.WordPieceTokenizer) -> R.SpanReader:
     manual_seed(0)
     bert = models.BertModel(models.BertConfig(len(tokenizer), 32, 2, 2, 64, 64))
-    return R.SpanReader(bert, R.SpanHead(R.HeadConfig(32, 16, 2, 1, 1, 0.0)), tokenizer)
+    size = SpanFeatures(tokenizer).width(32)
+    return R.SpanReader(bert, tokenizer, R.SpanScorer(R.ScorerConfig(size, 8, 1, 0.0)))
 
 
-def test_the_head_learns_to_find_what_is_asked(
-    reader: R.SpanReader, tokenizer: data.WordPieceTokenizer
-) -> None:
-    """On a random encoder: the features alone say which thing was asked for."""
-    chosen = [question(i) for i in range(100)]
-    absent = [next(t for t in THINGS[i % 8 :] + THINGS if t not in p.text)
-              for i, p in enumerate(PASSAGES)]  # fmt: skip
-    wrong = [T.Example(f"what colour is the {t} ?", i, -1, -1) for i, t in enumerate(absent[:60])]
-    prepared = T.prepare(reader, tokenizer, PASSAGES, chosen + wrong)
-    assert [p.start == 0 for p in prepared] == [False] * 100 + [True] * 60
-    T.train(reader.head, prepared, steps=200, lr=1e-2)
+@pytest.fixture(scope="module")
+def trained(reader: R.SpanReader) -> R.SpanReader:
+    """On sixty passages, each with a question that it answers and one that it does not."""
+    chosen = [question(i) for i in range(60)]
+    wrong = [T.Example(f"What colour is the {t}?", i, -1, -1) for i, t in enumerate(ABSENT[:60])]
+    samples = T.prepare(reader, PASSAGES, chosen + wrong)
+    assert sorted(s.target for s in samples) == [0] * 60 + [T.SPANS] * 60
+    assert T.train(reader.scorer, samples, 200, 16, lr=1e-2, weight_decay=0.0) < 0.3
+    return reader
 
-    def read(question: str, i: int) -> spans.Span:
-        found = spans.answer(reader, tokenizer, question, "Colours\n" + PASSAGES[i].text, skip=8)
-        assert found is not None
-        return found
 
-    right = margins = 0.0
-    for i in range(100, 120):
+def test_it_finds_what_is_asked_in_texts_that_it_has_not_seen(trained: R.SpanReader) -> None:
+    right = silent = 0
+    for i in range(60, 90):
         e = question(i)
-        span = read(e.question, i)
-        right += span.text == PASSAGES[i].text[e.start : e.stop]
-        margins += span.margin > read(f"what colour is the {absent[i]} ?", i).margin
-    assert right >= 17 and margins >= 13
+        text = "Colours\n" + PASSAGES[i].text
+        span = trained.answer(e.question, text, 8)
+        assert span is not None and text[span.start : span.stop] == span.text
+        right += (span.start, span.stop) == (e.start + 8, e.stop + 8) and span.margin > 0
+        other = trained.answer(f"What colour is the {ABSENT[i]}?", text, 8)
+        assert other is not None
+        silent += other.margin < 0
+    assert right >= 27 and silent >= 27
 
 
-def test_nothing_of_the_encoder_is_trained(reader: R.SpanReader) -> None:
-    index = np.array([[2, 1000, 3, 1001, 3]])
-    start, end = reader(index, np.array([[0, 0, 0, 1, 1]]), np.ones((1, 5), int))
-    (start.sum() + end.sum()).backward()
-    assert all(p.grad is None for p in reader.bert.parameters())
-    assert all(p.grad is not None for p in reader.head.parameters())
-    reader.zero_grad()
-
-
-def test_padding_changes_nothing(reader: R.SpanReader) -> None:
-    index, kinds = np.array([[2, 1000, 1004, 3, 1001, 1004, 3]]), np.array([[0, 0, 0, 0, 1, 1, 1]])
-    plain = reader(index, kinds, np.ones((1, 7), int))
-    padded = reader(*(np.pad(x, ((0, 0), (0, 3))) for x in (index, kinds, np.ones((1, 7), int))))
-    for a, b in zip(plain, padded):
-        np.testing.assert_allclose(b.data[:, :7], a.data, atol=1e-5)
-        assert (b.data[:, 7:] < -5e3).all()
-
-
-def test_features_by_hand() -> None:
-    """[CLS] a b [SEP] b c [SEP], with vectors of which a and c are alike."""
-    index, kinds = np.array([[2, 2000, 9000, 3, 9000, 5000, 3]]), np.array([[0, 0, 0, 0, 1, 1, 1]])
-    vectors = np.eye(3, dtype=np.float32)[[2, 0, 1, 2, 1, 0, 2]][None]
-    found = R.match(index, kinds, np.ones((1, 7), int), vectors, vectors)[0]
-    same, weighed, near, words = found.T[:4]
-    rare = np.log(np.array([2000, 9000, 5000]) / 1000) / np.log(30)
-    assert same.tolist() == [0, 0, 1, 0, 1, 0, 0]
-    np.testing.assert_allclose(weighed[[2, 4]], rare[1], rtol=1e-6)
-    assert near.tolist() == [0, 1, 1, 0, 1, 1, 0]
-    np.testing.assert_allclose(words, [0, rare[2], rare[1], 0, rare[1], rare[0], 0], rtol=1e-6)
-    np.testing.assert_allclose(found[4, 4], 2 * rare[1] / 9, rtol=1e-6)  # two within four tokens
-    np.testing.assert_allclose(found[[1, 2, 4, 5], 7], np.sqrt(0.5), rtol=1e-6)
-    assert found[:, 8].tolist() == [0, 0, 0, 0, 1, 1, 0] and (found[[0, 3, 6]] == 0).all()
-
-
-def test_a_head_is_kept_in_half_precision(
-    reader: R.SpanReader, tokenizer: data.WordPieceTokenizer, tmp_path: Path
+def test_long_texts_are_read_in_windows(
+    trained: R.SpanReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = R.save_head(tmp_path / "head.safetensors", reader.head, {"weights": [1, 2, 3, 4]})
-    again = R.load_head(path)
-    assert again.config == reader.head.config and again.metadata["weights"] == [1, 2, 3, 4]
-    for name, array in again.state_dict().items():
-        np.testing.assert_allclose(array, reader.head.state_dict()[name], rtol=1e-3, atol=1e-6)
-    assert R.SpanReader.stored(reader.bert, tokenizer, path).head.num_parameters() == (
-        reader.head.num_parameters()
+    monkeypatch.setattr(R, "MAX_LENGTH", 30)
+    monkeypatch.setattr(R, "STRIDE", 8)
+    e = question(60)
+    text = " ".join(p.text for p in PASSAGES[61:63]) + " " + PASSAGES[60].text
+    for n in (61, 62):
+        text = text.replace(e.question.split()[-1][:-1], "lamp") if n == 61 else text
+    assert len(windows(trained.tokenizer, e.question, text, 30, 8)) > 2
+    span = trained.answer(e.question, text)
+    assert span is not None and text[span.start : span.stop] == span.text
+    assert trained.answer(e.question, "  ") is None
+    late = trained.answer(e.question, text, len(text) - 6)
+    assert late is not None and late.start >= len(text) - 6
+
+
+def test_nothing_of_the_encoder_is_trained(trained: R.SpanReader) -> None:
+    assert all(p.grad is None for p in trained.bert.parameters())
+    assert all(p.grad is not None for p in trained.scorer.parameters())
+
+
+def test_features_by_hand(tokenizer: data.WordPieceTokenizer) -> None:
+    """Spans of whole words inside a sentence, and the first features of one of them."""
+    features = SpanFeatures(tokenizer)
+    text = 'The walls is red. The "door" is blue.'
+    window = windows(tokenizer, "What is the colour?", text, 40, 4)[0]
+    n = len(window.ids)
+    vectors = np.eye(n, 64, dtype=np.float32)
+    got = features.read(window, text, 4, vectors, vectors, vectors)
+    assert got.features.shape == (len(got.first), features.width(64)) and got.whole.shape == (
+        WHOLE,
     )
+    found = {text[window.offsets[i, 0] : window.offsets[j, 1]] for i, j in zip(got.first, got.last)}
+    assert {"walls is red", "red", '"door"', "door", 'The "door" is blue.', "blue"} <= found
+    assert not {"The walls", "wall", "s is", "red. The", ".", 'door"'} & (found - {'door"'})
+    assert hash_of("raised") == hash_of("raises") == hash_of("raise") != hash_of("rain")
+    assert rarity(np.array([5, 1000, 30_000])).tolist() == [0, 0, 1]
+    which = list(zip(got.first, got.last)).index(
+        next((i, j) for i, j in zip(got.first, got.last)
+             if text[window.offsets[i, 0] : window.offsets[j, 1]] == '"door"')
+    )  # fmt: skip
+    assert got.features[which, 12] == pytest.approx(0.3)  # three tokens, in tens
 
 
-def test_bad_heads(
-    reader: R.SpanReader, tokenizer: data.WordPieceTokenizer, tmp_path: Path
-) -> None:
-    path = R.save_head(tmp_path / "head.safetensors", reader.head, {})
-    whole = path.read_bytes()
-    bad = tmp_path / "bad.safetensors"
-    bad.write_bytes(whole[:-10])
-    with pytest.raises(CheckpointError, match="truncated"):
-        R.load_head(bad)
-    bad.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    with pytest.raises(CheckpointError, match="does not match its checksum"):
-        R.load_head(bad)
-    bad.write_bytes(b"\x80\x04\x95" + whole)
-    with pytest.raises(CheckpointError, match="pickle"):
-        R.load_head(bad)
-    arrays = reader.head.state_dict()
-    config = {"config": {"width": 32, "size": 16, "heads": 2, "layers": 1, "middle": 1}}
-    save_tensors(bad, {**arrays, "more": np.zeros(2)}, config)
-    with pytest.raises(CheckpointError, match="does not fit SpanHead"):
-        R.load_head(bad)
-    save_tensors(bad, {**arrays, "matched.bias": np.zeros(3)}, config)
-    with pytest.raises(CheckpointError, match="does not fit SpanHead"):
-        R.load_head(bad)
-    save_tensors(bad, arrays, {"config": {"height": 3}})
-    with pytest.raises(CheckpointError, match="does not fit SpanHead"):
-        R.load_head(bad)
-    save_tensors(bad, arrays)
-    with pytest.raises(CheckpointError, match="holds no span head"):
-        R.load_head(bad)
-    with pytest.raises(
-        ValueError, match=r"the head wants vectors of 384 and layer 3, the encoder has 32"
+def test_a_scorer_is_kept_in_half_precision(trained: R.SpanReader, tmp_path: Path) -> None:
+    path = R.save_scorer(tmp_path / "s.safetensors", trained.scorer, {"weights": [1, 2, 3, 4]})
+    again = R.SpanReader.stored(trained.bert, trained.tokenizer, path)
+    assert again.scorer.config == trained.scorer.config
+    assert again.scorer.metadata["weights"] == [1, 2, 3, 4]
+    a, b = (r.answer(question(70).question, PASSAGES[70].text) for r in (trained, again))
+    assert a is not None and b is not None
+    assert a.text == b.text and a.score == pytest.approx(b.score, abs=0.1)
+
+
+def test_bad_scorers(trained: R.SpanReader, tmp_path: Path) -> None:
+    scorer = trained.scorer
+    path = R.save_scorer(tmp_path / "s.safetensors", scorer, {})
+    whole, bad = path.read_bytes(), tmp_path / "bad.safetensors"
+    for content, message in (
+        (whole[:-10], "truncated"),
+        (whole[:-1] + bytes([whole[-1] ^ 1]), "does not match its checksum"),
+        (b"\x80\x04\x95" + whole, "pickle"),
     ):
-        R.SpanReader(reader.bert, R.SpanHead(R.HeadConfig()), tokenizer)
+        bad.write_bytes(content)
+        with pytest.raises(CheckpointError, match=message):
+            R.load_scorer(bad)
+    arrays = scorer.state_dict()
+    config = {"config": {"features": scorer.config.features, "size": 8}}
+    for changed, said in (
+        ({**arrays, "more": np.zeros(2)}, config),
+        ({**arrays, "linear.bias": np.zeros(3)}, config),
+        ({k: v for k, v in arrays.items() if k != "none.bias"}, config),
+        (arrays, {"config": {"height": 3}}),
+    ):
+        save_tensors(bad, changed, said)
+        with pytest.raises(CheckpointError, match="does not fit SpanScorer"):
+            R.load_scorer(bad)
+    save_tensors(bad, arrays)
+    with pytest.raises(CheckpointError, match="holds no span scorer"):
+        R.load_scorer(bad)
+    with pytest.raises(
+        ValueError, match=r"wants 99 features and layer 3; this encoder gives \d+ and has 2"
+    ):
+        R.SpanReader(trained.bert, trained.tokenizer, R.SpanScorer(R.ScorerConfig(99)))
 
 
-def test_examples_of_a_question_without_its_passage() -> None:
-    from lmbook.apps.questions import Question
-
+def test_a_question_without_its_passage() -> None:
     lost = Question("x1", "What?", "python", "p0", "nowhere to be found", ("nowhere",), "fact")
     with pytest.raises(ValueError, match="no passage holds the quote and answer of x1"):
-        T.examples(PASSAGES, [lost], made=0)
+        T.examples(PASSAGES, [lost])
