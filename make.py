@@ -251,7 +251,8 @@ def test() -> None:
         # a worker for each core, so one thread for each worker: two pools that compete are slower
         quiet = {"LMBOOK_LIVE": "0", "LMBOOK_PROGRESS": "0", **ONE_THREAD}
         run("notebooks", pytest("--dist", "loadfile", *nbval), keep_going=True, **quiet)
-    run("tests", pytest("--dist", "loadfile", "tests"), keep_going=True, **ONE_THREAD)
+    slowest = ["--durations", "40", "--durations-min", "8"]
+    run("tests", pytest("--dist", "loadfile", *slowest, "tests"), keep_going=True, **ONE_THREAD)
 
 
 def clean() -> None:

@@ -291,8 +291,9 @@ def simulators() -> str:
 
 
 def digits(value: float) -> str:
-    """Two digits below ten, else whole numbers."""
-    return f"{value:.2g}" if value < 10 else f"{value:,.0f}"
+    """Two digits."""
+    rounded = f"{value:.2g}"
+    return rounded if value < 10 else f"{float(rounded):,.0f}"
 
 
 def sentence(path: Path) -> str:
