@@ -14,7 +14,7 @@ def ask_page(assistant: Assistant) -> Page:
 
     def ask(given: Given) -> Iterator[Mapping[str, Any]]:
         question = text_of(given, "question", LONGEST)
-        k = int(number_of(given, "k", 1, 20, 5))
+        k = int(number_of(given, "passages", 1, 20, 5))
         for read, reply in enumerate(assistant.steps(question, k), 1):
             yield reply.as_dict() | {"read": read, "of": k}
 

@@ -33,7 +33,7 @@ def asked(tab: Any, question: str) -> str:
     """Ask by keyboard and wait for the end; the answer's text."""
     tab.fill("#question", question)
     tab.press("#question", "Enter")
-    tab.wait_for_function("document.querySelector('#go').disabled === false")
+    tab.wait_for_selector("#go:not([disabled])")
     return tab.inner_text("#answer")
 
 
@@ -62,6 +62,6 @@ def test_it_answers_refuses_and_says_what_is_wrong(chromium: Any, address: str) 
     assert "The question is empty" in tab.inner_text("#error")
     tab.fill("#k", "99")
     asked(tab, "What is a lambda?")
-    assert "k is '99', and must be from 1 to 20" in tab.inner_text("#error")
+    assert "Passages is '99', and must be from 1 to 20" in tab.inner_text("#error")
     assert not errors
     tab.close()

@@ -32,7 +32,7 @@ $("form").addEventListener("submit", (event) => {
     $("answer").setAttribute("aria-busy", "true");
     let last = null;
     try {
-      await ask("ask", { question: $("question").value, k: $("k").value }, (reply) => {
+      await ask("ask", { question: $("question").value, passages: $("k").value }, (reply) => {
         last = reply;
         $("status").textContent = `Read ${reply.read} of ${reply.of} passages ...`;
         show(reply, false);
