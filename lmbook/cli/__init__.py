@@ -1,4 +1,4 @@
-"""The command line: `lmbook book | lab | grade | progress | data | estimate | generate | classify | doctor`.
+"""The command line: `lmbook book | lab | grade | progress | data | estimate | generate | classify | ask | doctor`.
 
 Every command imports what it needs when it runs, so that `lmbook --help` is quick.
 """
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lmbook.cli import book, classify, doctor, estimate, generate, grade, lab, progress
+from lmbook.cli import ask, book, classify, doctor, estimate, generate, grade, lab, progress
 
 main = typer.Typer(
     name="lmbook",
@@ -48,6 +48,7 @@ main.command("progress")(progress.progress)
 main.command("estimate")(estimate.estimate)
 main.command("generate")(generate.generate)
 main.command("classify")(classify.classify)
+main.command("ask")(ask.ask)
 main.command("doctor")(doctor.doctor)
 
 

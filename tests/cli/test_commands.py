@@ -17,7 +17,9 @@ from lmbook.cli import checkout, doctor
 from lmbook.grader import exercises, find, progress, run
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMANDS = ("book", "data", "doctor", "estimate", "generate", "grade", "lab", "progress")
+COMMANDS = (
+    "ask", "book", "classify", "data", "doctor", "estimate", "generate", "grade", "lab", "progress",
+)  # fmt: skip
 
 
 def plain(text: str) -> str:

@@ -1,5 +1,6 @@
 """WordPiece, the sub-words of BERT: words from their beginning, the longest known part first."""
 
+import json
 import re
 import unicodedata
 from collections import Counter
@@ -14,6 +15,7 @@ from lmbook.data.tokenizers.base import MOST_KNOWN
 from lmbook.data.tokenizers.learn import learn_merges
 from lmbook.data.tokenizers.patterns import SPACE, characters_of
 
+_CONFIG = "tokenizer_config.json"
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _HAN = (  # the ideographs that get spaces round them
     r"\u4e00-\u9fff\u3400-\u4dbf\uf900-\ufaff"
@@ -29,19 +31,24 @@ def _patterns() -> tuple[re.Pattern[str], ...]:
     return other, re.compile(f"[{_HAN}]"), re.compile(f"[{characters_of('Mn')}]"), pieces
 
 
-def bert_normalise(text: str) -> str:
-    """BERT's cleaning: no control characters, spaces round Chinese ones, no accents, lower case."""
-    if text.isascii():
-        return _patterns()[0].sub("", text).lower()
+def bert_normalise(text: str, lowercase: bool = True, strip_accents: bool | None = None) -> str:
+    """BERT's cleaning: no control characters, spaces round Chinese ones, no accents, lower case.
+
+    Accents go with the capitals unless `strip_accents` says otherwise, as in the library.
+    """
     other, han, accent, _ = _patterns()
-    text = han.sub(r" \g<0> ", other.sub("", text))
+    text = other.sub("", text)
+    if not text.isascii():
+        text = han.sub(r" \g<0> ", text)
+        if lowercase if strip_accents is None else strip_accents:
+            text = accent.sub("", unicodedata.normalize("NFD", text))
     # letter by letter, as the library does: the final sigma of a Greek word stays a sigma
-    return "".join(map(str.lower, accent.sub("", unicodedata.normalize("NFD", text))))
+    return "".join(map(str.lower, text)) if lowercase else text
 
 
-def bert_words(text: str) -> list[str]:
+def bert_words(text: str, lowercase: bool = True, strip_accents: bool | None = None) -> list[str]:
     """Words and single signs of punctuation of a cleaned text; the spaces are gone."""
-    return _patterns()[3].findall(bert_normalise(text))
+    return _patterns()[3].findall(bert_normalise(text, lowercase, strip_accents))
 
 
 class WordPieceTokenizer:
@@ -49,7 +56,8 @@ class WordPieceTokenizer:
 
     A word is cut from its left: the longest token that the rest begins with, and so on; if at one
     place none fits, or the word is longer than `longest`, all of it is the one token [UNK].
-    Decoding gives the words with single spaces: case, accents and spacing are lost.
+    Decoding gives the words with single spaces: spacing is lost, and without `lowercase=False`, which the
+    cased vocabularies need, so are capitals and accents. `encode_offsets` finds them again in the text.
 
     >>> tokenizer = WordPieceTokenizer.train(["low lower lowest"], vocab_size=18)
     >>> tokenizer.tokens(tokenizer.encode("Lowest low"))
@@ -58,8 +66,16 @@ class WordPieceTokenizer:
     Source: Schuster and Nakajima (2012); Devlin et al. (2019).
     """
 
-    def __init__(self, vocab: Mapping[str, int], *, longest: int = 100) -> None:
+    def __init__(
+        self,
+        vocab: Mapping[str, int],
+        *,
+        longest: int = 100,
+        lowercase: bool = True,
+        strip_accents: bool | None = None,
+    ) -> None:
         self.vocab, self.longest = dict(vocab), longest
+        self.lowercase, self.strip_accents = lowercase, strip_accents
         if "[UNK]" not in self.vocab:
             raise ValueError("WordPieceTokenizer: the vocabulary has no [UNK]")
         self.names = {i: token for token, i in self.vocab.items()}
@@ -74,6 +90,9 @@ class WordPieceTokenizer:
         special: Sequence[str] = SPECIAL,
         min_frequency: int = 2,
         alphabet: Sequence[str] | None = None,
+        *,
+        lowercase: bool = True,
+        strip_accents: bool | None = None,
     ) -> "WordPieceTokenizer":
         """Learn at most `vocab_size` tokens by merging frequent pairs, as `tokenizers` does.
 
@@ -84,7 +103,7 @@ class WordPieceTokenizer:
         """
         words: Counter[str] = Counter()
         for text in [texts] if isinstance(texts, str) else texts:
-            words.update(bert_words(text))
+            words.update(bert_words(text, lowercase, strip_accents))
         if not words:
             raise DataError("WordPieceTokenizer.train: the corpus is empty; give it text")
         inner = sorted({f"##{c}" for word in words for c in word[1:]})
@@ -107,22 +126,48 @@ class WordPieceTokenizer:
             split, list(words.values()), tokens, vocab_size,
             join=lambda a, b: a + b.removeprefix("##"), least=min_frequency,
         )  # fmt: skip
-        return cls({token: i for i, token in enumerate(tokens)})
+        vocab = {token: i for i, token in enumerate(tokens)}
+        return cls(vocab, lowercase=lowercase, strip_accents=strip_accents)
 
     def __len__(self) -> int:
         return len(self.vocab)
 
     def encode(self, text: str) -> np.ndarray:
         """Ids of the tokens, int64, shape (number of tokens,)."""
-        known, ids = self._known, []
-        for word in bert_words(text):
-            found = known.get(word)
-            if found is None:
-                if len(known) >= MOST_KNOWN:
-                    known.clear()
-                found = known[word] = self._encode_word(word)
-            ids += found
+        ids: list[int] = []
+        for word in bert_words(text, self.lowercase, self.strip_accents):
+            ids += self._of_word(word)
         return np.array(ids, dtype=np.int64)
+
+    def encode_offsets(self, text: str) -> tuple[np.ndarray, np.ndarray]:
+        """Ids (T,), and for each token the characters of `text` that it stands for, (T, 2): from, to.
+
+        `text[from:to]` is the token with its capitals and accents. The same ids as `encode`.
+        """
+        clean, at = [], []
+        for i, character in enumerate(text):
+            piece = bert_normalise(character, self.lowercase, self.strip_accents)
+            clean.append(piece)
+            at += [i] * len(piece)
+        ids: list[int] = []
+        offsets: list[tuple[int, int]] = []
+        for match in _patterns()[3].finditer("".join(clean)):
+            start = match.start()
+            for i in (found := self._of_word(match[0])):
+                whole = len(found) == 1  # [UNK] may stand for a long word
+                length = len(match[0]) if whole else len(self.names[i].removeprefix("##"))
+                offsets.append((at[start], at[start + length - 1] + 1))
+                start += length
+            ids += found
+        return np.array(ids, np.int64), np.array(offsets, np.int64).reshape(-1, 2)
+
+    def _of_word(self, word: str) -> list[int]:
+        found = self._known.get(word)
+        if found is None:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            found = self._known[word] = self._encode_word(word)
+        return found
 
     def _encode_word(self, word: str) -> list[int]:
         ids: list[int] = []
@@ -154,12 +199,23 @@ class WordPieceTokenizer:
         return words.replace(" ##", "")
 
     def save(self, path: str | Path) -> None:
-        """Write `vocab.txt`, one token a line, as BERT's checkpoints have it."""
+        """Write `vocab.txt`, one token a line, as BERT's checkpoints have it.
+
+        What is not the default stands in tokenizer_config.json beside it, under the public names.
+        """
         names = [self.names[i] for i in range(len(self))]
         Path(path).write_text("\n".join(names) + "\n", encoding="utf-8")
+        if not self.lowercase or self.strip_accents is not None:
+            said = {"do_lower_case": self.lowercase, "strip_accents": self.strip_accents}
+            Path(path).with_name(_CONFIG).write_text(json.dumps(said), encoding="utf-8")
 
     @classmethod
-    def load(cls, path: str | Path) -> "WordPieceTokenizer":
-        """Read a `vocab.txt`."""
+    def load(cls, path: str | Path, lowercase: bool | None = None) -> "WordPieceTokenizer":
+        """Read a `vocab.txt`. Whether it is cased says `lowercase`, or tokenizer_config.json beside it."""
         lines = Path(path).read_text(encoding="utf-8").split("\n")
-        return cls({token: i for i, token in enumerate(lines[:-1])})
+        said = Path(path).with_name(_CONFIG)
+        given = json.loads(said.read_text(encoding="utf-8")) if said.is_file() else {}
+        if lowercase is None:
+            lowercase = bool(given.get("do_lower_case", True))
+        vocab = {token: i for i, token in enumerate(lines[:-1])}
+        return cls(vocab, lowercase=lowercase, strip_accents=given.get("strip_accents"))
