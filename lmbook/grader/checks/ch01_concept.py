@@ -17,7 +17,10 @@ def grows(ns, rng, months: float, noise: float = 0.0, n: int = 12) -> None:  # t
     t = years - years.mean()
     want = 12 / (t @ np.log2(values) / (t @ t))
     got = ns.months_to_double(years, values)
-    expect(got, want, rtol=1e-6, of=f"months for values that double in about {months:g}")
+    for base, factor in (("e", np.e), ("10", 10.0)):
+        slip = isinstance(got, float) and abs(got / (want * np.log2(factor)) - 1) < 1e-6
+        expect_that(not slip, f"{got:.4g} months are those to grow by a factor of {base}, not of 2")
+    expect(got, want, rtol=1e-6, of="the months in which the fitted line doubles")
 
 
 @double.test("doubling every year", "Fit a line to the logarithms to base 2, not to the values.")
@@ -75,6 +78,10 @@ def time(ns, rng):  # type: ignore[no-untyped-def]
         full / 0.4 / 1000: "accelerator-hours do not depend on how many there are",
         full / 0.4 * 20: "that counts experts that do nothing",
         full / 0.4 * 3600: "that is in seconds",
+        full * 20: "that is at the peak, and counts experts that do nothing",
+        full / 1000: "that is at the peak, and divided by the number of accelerators",
+        full / 0.4 * 20 / 1000: "that counts experts that do nothing, and accelerator-hours do not "
+        "depend on how many accelerators there are",
     }
     judge(ns.hours, full / 0.4, "hours", slips)
 
@@ -103,6 +110,12 @@ def owed(
     run = f"{active:.3g} parameters, {tokens:.3g} tokens, {count} accelerators"
     expect(days, seconds / 86400, rtol=1e-9, of=f"days ({run})")
     expect(dollars, hours * rent, rtol=1e-9, of=f"dollars ({run})")
+    for slip, remark in (
+        (hours * 700 / 1e3, "kilowatts are not watts, nor megawatts: a MWh is a million Wh"),
+        (seconds / 3600 * 700 / 1e6, "that is the energy of one accelerator of them all"),
+    ):
+        same = abs(energy / slip - 1) < 1e-6 and abs(slip / (hours * 700 / 1e6) - 1) > 1e-6
+        expect_that(not same, f"MWh ({run}): {remark}")
     expect(energy, hours * 700 / 1e6, rtol=1e-9, of=f"MWh ({run})")
 
 
