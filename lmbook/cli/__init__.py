@@ -1,4 +1,4 @@
-"""The command line: `lmbook book | lab | grade | progress | data | estimate | generate | classify | ask | doctor`.
+"""The command line: book, lab, grade, progress, data, estimate, generate, classify, ask, doctor.
 
 Every command imports what it needs when it runs, so that `lmbook --help` is quick.
 """
