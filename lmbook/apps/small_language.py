@@ -189,6 +189,7 @@ class NextCharacter:
 
 SIGNS = ["pad", "end", "<X>", "<Y>", *" ,-:", *"0123456789", *map(chr, range(65, 91)),
          *map(chr, range(97, 123))]  # fmt: skip
+Pair = tuple[list[int], list[int]]
 _SIGN = {s: i for i, s in enumerate(SIGNS)}
 _MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September",
            "October", "November", "December"]  # fmt: skip
@@ -209,7 +210,7 @@ def _prose(part: str) -> str:
     return " ".join(re.findall("[a-z]+", getattr(language_reference(), part).lower()))
 
 
-def iso(rng: Any, part: str = "train") -> tuple[list[int], list[int]]:
+def iso(rng: Any, part: str = "train") -> Pair:
     """A date in one of two forms, and in the ISO form; of ten days one validates, one tests."""
     day = int(rng.integers(3000)) * 10
     day += {"train": 2 + int(rng.integers(8)), "validation": 0, "test": 1}[part]
@@ -219,7 +220,7 @@ def iso(rng: Any, part: str = "train") -> tuple[list[int], list[int]]:
     return number(f"iso: {forms[rng.integers(2)]}"), number(d.isoformat())
 
 
-def caps(rng: Any, part: str = "train") -> tuple[list[int], list[int]]:
+def caps(rng: Any, part: str = "train") -> Pair:
     """Six characters, and their capitals."""
     prose = _prose(part)
     start = int(rng.integers(len(prose) - 6))
@@ -227,7 +228,7 @@ def caps(rng: Any, part: str = "train") -> tuple[list[int], list[int]]:
     return number(f"caps: {piece}"), number(piece.upper())
 
 
-def holes(rng: Any, part: str = "train") -> tuple[list[int], list[int]]:
+def holes(rng: Any, part: str = "train") -> Pair:
     """Sixteen characters with a span hidden, and the span: T5's own question."""
     prose = _prose(part)
     start = int(rng.integers(len(prose) - 16))
@@ -237,11 +238,7 @@ def holes(rng: Any, part: str = "train") -> tuple[list[int], list[int]]:
     return [*number("fill: "), *map(int, source)], [int(i) for i in target]
 
 
-TASKS: dict[str, Callable[..., tuple[list[int], list[int]]]] = {
-    "iso": iso,
-    "caps": caps,
-    "fill": holes,
-}
+TASKS: dict[str, Callable[..., Pair]] = {"iso": iso, "caps": caps, "fill": holes}
 
 
 def pairs(
