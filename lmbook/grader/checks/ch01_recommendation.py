@@ -134,13 +134,12 @@ def by_chance(ns, rng):  # type: ignore[no-untyped-def]
 
 @paper.hidden("NDCG", "The first place has rank 0, and the list ends before rank 10.")
 def discounted(ns, rng):  # type: ignore[no-untyped-def]
-    beyond = 1 / np.log2(12)
+    beyond, short = 1 / np.log2(12), (1 + 1 / np.log2(3)) / 4
+    third = "rank 2, counted from 0, is the third place, and its gain is 1 / log2(4)"
     slips = {
         (1.5 + beyond) / 4: "rank 10 is the eleventh place",
-        (1 + 1 / np.log2(3) + 1 / np.log2(11))
-        / 4: "rank 2, counted from 0, is the third place, and divides by log2(2 + 2); rank 10 is the eleventh",
-        (1 + 1 / np.log2(3))
-        / 4: "rank 2, counted from 0, is the third place, and divides by log2(2 + 2)",
+        short + 1 / np.log2(11) / 4: third + "; rank 10 is the eleventh",
+        short: third,
         1.5 / 2: "the mean is over all four people, and a lower place counts less",
         2 / 4: "a lower place counts less",
     }
