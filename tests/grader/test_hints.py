@@ -12,6 +12,9 @@ from lmbook.grader import find, run, show
 WRONG = Path(__file__).parent / "wrong"
 
 TOLD = [
+    ("1.2.4-c", "rank_as_place", "rank 2, counted from 0, is the third place"),
+    ("1.2.4-c", "pairs_forgotten", "each of the pairs has a dot product"),
+    ("1.2.4-d", "refuses_any_zero", "does no harm if the policy never shows it either"),
     ("1.3.2-b", "sums_come_back", "what falls out at the bottom comes back"),
     ("1.3.2-c", "one_flop_a_weight", "share is not right: each weight takes part in"),
     ("3.4.1-b", "no_padding", "shared memory is read in 32.0 times the least passes"),

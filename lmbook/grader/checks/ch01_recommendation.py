@@ -56,7 +56,7 @@ def one_person(ns, rng):  # type: ignore[no-untyped-def]
     lowest(ns, rng, 1, 8, 2, 8, 0.2)
 
 
-@half.hidden("many people", "How strong is the penalty of a person with many ratings?")
+@half.hidden("many people", "The penalty counts each person's ratings: is it stronger with many?")
 def many_people(ns, rng):  # type: ignore[no-untyped-def]
     lowest(ns, rng, 6, 9, 3, 40, 0.3)
     lowest(ns, rng, 5, 12, 1, 50, 1.5)
@@ -134,9 +134,12 @@ def by_chance(ns, rng):  # type: ignore[no-untyped-def]
 
 @paper.hidden("NDCG", "The first place has rank 0, and the list ends before rank 10.")
 def discounted(ns, rng):  # type: ignore[no-untyped-def]
-    beyond = 1 / np.log2(12)
+    beyond, short = 1 / np.log2(12), (1 + 1 / np.log2(3)) / 4
+    third = "rank 2, counted from 0, is the third place, and its gain is 1 / log2(4)"
     slips = {
         (1.5 + beyond) / 4: "rank 10 is the eleventh place",
+        short + 1 / np.log2(11) / 4: third + "; rank 10 is the eleventh",
+        short: third,
         1.5 / 2: "the mean is over all four people, and a lower place counts less",
         2 / 4: "a lower place counts less",
     }
@@ -146,6 +149,7 @@ def discounted(ns, rng):  # type: ignore[no-untyped-def]
 @paper.hidden("products", "How many pairs do 30 features make, and how many products has each?")
 def pairs(ns, rng):  # type: ignore[no-untyped-def]
     slips = {16 * 30 * 29: "each pair counts once", 16 * 30 * 30: "each pair counts once, none with itself",
+             16 * 30: "each of the pairs has a dot product, not each feature",
              16 * 30 * 31 / 2: "a feature makes no pair with itself",
              30 * 29 / 2: "a dot product of 16 numbers has 16 products",
              16 * 31: "that is the rearranged sum"}  # fmt: skip
@@ -211,7 +215,10 @@ def never(ns, rng):  # type: ignore[no-untyped-def]
     expect_error(
         lambda: ns.as_if(items, clicked, shown, policy), ValueError, of="a film never shown"
     )
-    plain, _ = ns.as_if(items, clicked, shown, np.array([0.9, 0.1, 0.0]))
+    try:
+        plain, _ = ns.as_if(items, clicked, shown, np.array([0.9, 0.1, 0.0]))
+    except ValueError:
+        expect_that(False, "a film never shown does no harm if the policy never shows it either")
     expect(plain, (1.8 + 0.2) / 3, of="the estimate where neither shows film 2")
 
 
