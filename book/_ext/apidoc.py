@@ -176,7 +176,11 @@ def source_address(config: Config, domain: str, info: dict[str, str]) -> str | N
     found: Any = importlib.import_module(info["module"])
     for name in info["fullname"].split("."):
         found = getattr(found, name, None)
-    found = inspect.unwrap(found.fget if isinstance(found, property) else found) if found else None
+    found = (
+        inspect.unwrap(found.fget if isinstance(found, property) else found)
+        if found is not None
+        else None
+    )
     try:
         lines, first = inspect.getsourcelines(found)
         path = Path(inspect.getsourcefile(found) or "").resolve().relative_to(ROOT)
