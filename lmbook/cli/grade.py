@@ -143,4 +143,5 @@ def _lines(g: Graded) -> list[str]:
         for test in e["tests"]:
             if not test["passed"]:
                 lines.append(f"    ✗ {test['name']}: {test['message']}")
+                lines += [f"      hint: {test['hint']}"] if test["hint"] else []
     return lines

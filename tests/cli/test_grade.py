@@ -52,6 +52,8 @@ def test_a_table(lmbook: Any, files: list[Path]) -> None:
     ):  # fmt: skip
         assert all(word in text for word in words), (text, words)
     assert "✗ no overflow far from zero" in said.stdout and "seed 3" in said.stdout
+    hints = [t.hint for t in find("2.1.1-a").tests if t.name == "no overflow far from zero"]
+    assert f"hint: {hints[0]}" in said.stdout
 
 
 def test_json(lmbook: Any, files: list[Path]) -> None:
