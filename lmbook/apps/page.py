@@ -246,8 +246,10 @@ def _application(page: Page, port: int, thread: ThreadPoolExecutor) -> Any:
 
 def text_of(given: Given, name: str, most: int) -> str:
     """A text of 1 to `most` characters; else `ValueError`."""
-    value = given.get(name)
-    if not isinstance(value, str) or not value.strip():
+    value = given.get(name, "")
+    if not isinstance(value, str):
+        raise ValueError(f"the {name} is {str(value)[:40]}, which is no text; write one")
+    if not value.strip():
         raise ValueError(f"the {name} is empty; write something")
     if len(value) > most:
         raise ValueError(f"the {name} has {len(value):,} characters, {most:,} are the most")
@@ -262,5 +264,7 @@ def number_of(given: Given, name: str, least: float, most: float, default: float
     except (ValueError, OverflowError):
         number = math.nan
     if not least <= number <= most:
-        raise ValueError(f"{name} is {str(value)[:40]!r}, and must be from {least:g} to {most:g}")
+        shown = str(value)[:40]  # in quotes unless it is a number
+        shown = repr(shown) if math.isnan(number) else shown
+        raise ValueError(f"{name} is {shown}, and must be from {least:g} to {most:g}")
     return number

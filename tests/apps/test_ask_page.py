@@ -62,6 +62,6 @@ def test_it_answers_refuses_and_says_what_is_wrong(chromium: Any, address: str) 
     assert "The question is empty" in tab.inner_text("#error")
     tab.fill("#k", "99")
     asked(tab, "What is a lambda?")
-    assert "Passages is '99', and must be from 1 to 20" in tab.inner_text("#error")
+    assert "Passages is 99, and must be from 1 to 20" in tab.inner_text("#error")
     assert not errors
     tab.close()

@@ -180,13 +180,14 @@ def test_a_port_that_is_taken(address: str) -> None:
 
 def test_inputs() -> None:
     assert text_of({"prompt": " a"}, "prompt", 5) == " a"
-    for bad, why in (({}, "empty"), ({"prompt": " \n"}, "empty"), ({"prompt": 3}, "empty"),
+    for bad, why in (({}, "empty"), ({"prompt": " \n"}, "empty"), ({"prompt": 3}, "is 3, which is no text"),
                      ({"prompt": "x" * 1200}, "has 1,200 characters, 1,000 are the most")):  # fmt: skip
         with pytest.raises(ValueError, match=why):
             text_of(bad, "prompt", 1000)
     assert number_of({"t": "0.5"}, "t", 0, 2, 1) == 0.5 and number_of({}, "t", 0, 2, 1) == 1
-    for value in ("x", None, [], "nan", -1, 3, "9" * 400):
-        with pytest.raises(ValueError, match="must be from 0 to 2"):
+    for value, shown in (("x", "'x'"), (None, "'None'"), ([], r"'\[\]'"), ("nan", "'nan'"), (-1, "-1"),
+                         (3, "3"), ("3", "3"), ("9" * 400, "9" * 40)):  # fmt: skip
+        with pytest.raises(ValueError, match=f"^t is {shown}, and must be from 0 to 2"):
             number_of({"t": value}, "t", 0, 2, 1)
 
 

@@ -29,11 +29,11 @@ def writer() -> Writer:
     [
         ({"prompt": ""}, "the prompt is empty"),
         ({"prompt": "x" * 20_001}, "20,000 are the most"),
-        ({"prompt": "x", "tokens": 0}, "tokens is '0', and must be from 1 to 1000"),
+        ({"prompt": "x", "tokens": 0}, "tokens is 0, and must be from 1 to 1000"),
         ({"prompt": "x", "temperature": "hot"}, "temperature is 'hot'"),
-        ({"prompt": "x", "top_p": 0}, "top_p is '0'"),
+        ({"prompt": "x", "top_p": 0}, "top_p is 0"),
         ({"prompt": "x", "method": "guess"}, "must be one of sample, greedy, beam"),
-        ({"prompt": "x", "method": "beam", "beams": 99}, "beams is '99'"),
+        ({"prompt": "x", "method": "beam", "beams": 99}, "beams is 99"),
     ],
 )
 def test_requests_that_are_refused(writer: Writer, given: dict[str, Any], why: str) -> None:
