@@ -91,7 +91,10 @@ def two(ns, rng):  # type: ignore[no-untyped-def]
     ranked(ns, ["a cat and a cat", "a dog"], "cat", "the scores of two texts")
 
 
-@ranking.hidden("a word everywhere", "A frequent word should weigh little, not more than nothing.")
+@ranking.hidden(
+    "a word everywhere",
+    "A frequent word should weigh little, but not less than nothing: an idf is never negative here.",
+)
 def everywhere(ns, rng):  # type: ignore[no-untyped-def]
     texts = ["the cat", "the dog", "the bird sings"]
     ranked(ns, texts, "the bird", "a word that stands in every text")
@@ -140,7 +143,11 @@ def how_often(ns, rng):  # type: ignore[no-untyped-def]
 
 @paper.hidden("fused", "Ranks, not scores.")
 def how_high(ns, rng):  # type: ignore[no-untyped-def]
-    judge(ns.fused, 1 / 63 + 1 / 61, "fused", {1 / 62 + 1 / 60: "ranks start from 1"})
+    slips = {
+        1 / 62 + 1 / 60: "ranks start from 1",
+        1 / 63 + 1 / 60: "the best rank is 1, and is added to 60 as well",
+    }
+    judge(ns.fused, 1 / 63 + 1 / 61, "fused", slips)
 
 
 # B.3-d
@@ -152,7 +159,7 @@ ordering(
     steps={"C": "", "A": "", "F": "C", "E": "AF", "B": "E", "G": "BE"},
     wrong={
         "D": "windows share o tokens, so the next one begins r - o later, not r",
-        "H": "an answer of o + 1 tokens may begin just before the next window and end after this one",
+        "H": "an answer of o + 2 tokens may begin just before the next window and end after this one",
     },
     hint="Where does the last window stand that begins at or before the answer? Where does it end?",
 )
