@@ -105,12 +105,12 @@ def _in_batches(function: Any, images: np.ndarray, batch_size: int) -> np.ndarra
     return np.concatenate(parts)
 
 
-def maps(model: Transferred, images: np.ndarray, batch_size: int = 16) -> np.ndarray:
+def maps(model: Transferred, images: np.ndarray, batch_size: int = 8) -> np.ndarray:
     """What the frozen body makes of images: computed once for all epochs."""
     return _in_batches(model.eval().body, images, batch_size)
 
 
-def features(model: Transferred, images: np.ndarray, batch_size: int = 16) -> np.ndarray:
+def features(model: Transferred, images: np.ndarray, batch_size: int = 8) -> np.ndarray:
     """Features (N, C) of images, what the head sees."""
     model.eval()
     return _in_batches(lambda x: model.pooled(model.body(x)), images, batch_size)

@@ -41,15 +41,18 @@ def open_picture(source: Any, grey: bool = False) -> np.ndarray:
             with image.open(given, formats=FORMATS) as opened:
                 width, height = opened.size
                 if width * height > MOST_PIXELS:
-                    raise ValueError(f"it has {width} x {height} pixels")
+                    raise image.DecompressionBombError(f"{width} x {height}")
                 return _seen(opened, "L" if grey else "RGB")
     except FileNotFoundError:
         raise FileNotFoundError(f"picture {what}: no such file") from None
-    except (*_DAMAGED, image.DecompressionBombError) as error:
-        raise ValueError(
-            f"picture {what} is not one that can be read, or is damaged: {error}. Give a PNG, JPEG "
-            f"or the like, whole and of at most {MOST_PIXELS // 1_000_000} million pixels"
-        ) from None
+    except image.DecompressionBombError:  # Pillow's own limit is higher
+        why = "would unpack to too many pixels"
+    except _DAMAGED as error:
+        why = f"is not one that can be read, or is damaged: {str(error).rstrip('.')}"
+    most = MOST_PIXELS // 1_000_000
+    raise ValueError(
+        f"picture {what} {why}. Give a PNG, JPEG or the like, whole and of at most {most} million pixels"
+    )
 
 
 def _seen(opened: Any, mode: str) -> np.ndarray:

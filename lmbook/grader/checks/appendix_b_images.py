@@ -27,7 +27,9 @@ def folded(ns, rng, n, features, classes, of):  # type: ignore[no-untyped-def]
 
 
 @fold.test(
-    "two classes", "Write the logit as a sum over features, and collect what multiplies each."
+    "two classes",
+    "Write the logit as a sum over features, and collect what multiplies each. In new arrays: `/=` "
+    "would change those that you are given.",
 )
 def two_classes(ns, rng):  # type: ignore[no-untyped-def]
     folded(ns, rng, 6, 3, 2, "the logits of 6 pictures from their features as they are")
@@ -118,10 +120,12 @@ def how_many_learn(ns, rng):  # type: ignore[no-untyped-def]
     judge(ns.learn, 14_343, "learn", slips, 1e-5)
 
 
-@paper.hidden("constant", "Which class does it say, and how often is that right?")
+@paper.hidden(
+    "constant", "Which class does it say, and how often is that right? A share is at most 1."
+)
 def always(ns, rng):  # type: ignore[no-untyped-def]
     slips = {0.5: "that is the mean of both classes' recalls", 0.05: "it says the frequent class",
-             0: "it finds no defect, but accuracy counts all cells"}  # fmt: skip
+             95: "a share is at most 1", 0: "it finds no defect, but accuracy counts all cells"}  # fmt: skip
     value = number(ns.constant, "constant")
     if value == 0:
         expect_that(False, f"constant is not right: {slips[0]}")
@@ -154,12 +158,12 @@ def drawn(rng, n, classes, scale):  # type: ignore[no-untyped-def]
     return scale * z, y
 
 
-def fitted(ns, z, y, of):  # type: ignore[no-untyped-def]
+def fitted(ns, z, y, of, perhaps=""):  # type: ignore[no-untyped-def]
     t = number(ns.temperature(z.copy(), y.copy()), "the temperature")
     expect_that(t > 0, f"{of}: the temperature is {t:.3g}, and must be above 0")
     best = min(loss(z, y, u) for u in t * np.linspace(0.9, 1.1, 41))
     expect_that(loss(z, y, t) - best < 1e-4,
-                f"{of}: at {t:.3g} the log loss can still be lowered nearby")  # fmt: skip
+                f"{of}: at {t:.3g} the log loss is not the least{perhaps}")  # fmt: skip
     far = min(np.geomspace(0.05, 20, 200), key=lambda u: loss(z, y, u))
     expect_that(loss(z, y, t) - loss(z, y, far) < 1e-3,
                 f"{of}: the log loss is lower at another temperature")  # fmt: skip
@@ -180,4 +184,5 @@ def too_timid(ns, rng):  # type: ignore[no-untyped-def]
 @cool.hidden("large logits", "Subtract the largest logit before you take exponentials.")
 def large(ns, rng):  # type: ignore[no-untyped-def]
     z, y = drawn(rng, 500, 4, 8.0)
-    fitted(ns, z + 20_000, y, "logits with 20,000 added to all of them")
+    perhaps = "; a search goes astray where exponentials overflow and the loss is NaN"
+    fitted(ns, z + 20_000, y, "logits with 20,000 added to all of them", perhaps)
