@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import subprocess
@@ -128,3 +129,13 @@ def test_make_py_needs_the_standard_library_only() -> None:
         n.module.split(".")[0] for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module
     }
     assert names <= sys.stdlib_module_names
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "book" / "facts").glob("*.csv")), ids=lambda p: p.name
+)
+def test_tables_of_facts_have_as_many_fields_in_every_row(path: Path) -> None:
+    """A comma in a text that is not quoted would shift all that follows it."""
+    with path.open(encoding="utf-8", newline="") as f:
+        head, *rows = csv.reader(f)
+    assert rows and [row for row in rows if len(row) != len(head)] == []
