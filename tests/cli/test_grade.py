@@ -120,7 +120,7 @@ def test_hidden_tests_that_are_broken_end_the_command(
 def test_limits_are_the_command_s(lmbook: Any, tmp_path: Path) -> None:
     slow = submission(tmp_path, "gus", "import time\ntime.sleep(60)")
     loud = submission(tmp_path, "hal", "print('x' * 3000)")
-    said = lmbook("grade", slow, loud, "--timeout", 2, "--output", 2, "--json")
+    said = lmbook("grade", slow, loud, "--timeout", 6, "--output", 2, "--json")
     assert [f["verdict"] for f in json.loads(said.stdout)["files"]] == ["time", "output"]
 
 
