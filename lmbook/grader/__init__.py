@@ -17,6 +17,7 @@ from lmbook.grader.expect import (
     expect_error,
     expect_for_all,
     expect_gradient,
+    expect_number,
     expect_shape,
     expect_that,
     expect_unchanged,
@@ -30,6 +31,6 @@ from lmbook.grader.running import Outcome, Result, run
 __all__ = [
     "CheckFailed", "Exercise", "NotAnswered", "Outcome", "Result", "Test", "array", "avoid", "check",
     "choice", "exercises", "expect", "expect_error", "expect_for_all", "expect_gradient",
-    "expect_shape", "expect_that", "expect_unchanged", "find", "number", "ordering", "predict",
-    "report", "run",
+    "expect_number", "expect_shape", "expect_that", "expect_unchanged", "find", "number", "ordering",
+    "predict", "report", "run",
 ]  # fmt: skip

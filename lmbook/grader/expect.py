@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import builtins
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -112,6 +112,27 @@ def expect_that(condition: Any, otherwise: str) -> None:
         raise NotAnswered("it is still `...`")
     if not builtins.bool(condition):
         raise CheckFailed(otherwise)
+
+
+def expect_number(
+    got: Any,
+    want: float,
+    of: str,
+    slips: Mapping[Any, str] | None = None,
+    rtol: float = 0.0,
+    atol: float = 0.0,
+) -> None:
+    """One number, to `atol + rtol * |want|`, that a failure does not give away.
+
+    `slips` maps the number that a known mistake gives to the remark that then helps.
+    """
+    value = number(got, of)
+    if _abs(value - want) <= atol + rtol * _abs(want):
+        return
+    for slip, remark in (slips or {}).items():
+        if _abs(value - slip) <= max(atol + rtol * _abs(slip), 1e-12 * _abs(slip)):
+            raise CheckFailed(f"{of} is not right: {remark}")
+    raise CheckFailed(f"{of} is not right")
 
 
 def expect_error(

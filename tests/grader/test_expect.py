@@ -18,6 +18,7 @@ from lmbook.grader import (
     expect_error,
     expect_for_all,
     expect_gradient,
+    expect_number,
     expect_shape,
     expect_unchanged,
     number,
@@ -162,3 +163,20 @@ def test_avoid_follows_helpers_and_classes() -> None:
 )  # fmt: skip
 def test_values_in_words(value: Any, text: str) -> None:
     assert shown(value) == text
+
+
+@pytest.mark.parametrize(
+    ("got", "says"),
+    [
+        (4.03, ""), (4.1, "n is not right$"), (8.0, "n is not right: both ways"),
+        (0, "n is not right: nothing is lost"), (float("nan"), "n is not right$"),
+        (..., "n is still"), ([1, 2], "n should be one number"),
+    ],
+)  # fmt: skip
+def test_a_number_and_the_remark_on_a_known_mistake(got: Any, says: str) -> None:
+    slips = {8: "both ways", 0: "nothing is lost"}
+    if not says:
+        expect_number(got, 4, "n", slips, rtol=0.01)
+        return
+    with pytest.raises(CheckFailed, match=says):
+        expect_number(got, 4, "n", slips, rtol=0.01)

@@ -4,8 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from lmbook.grader import Exercise, expect, expect_that
-from lmbook.grader.expect import number
+from lmbook.grader import Exercise, expect, expect_number, expect_that
 
 # B.1-a
 penalty = Exercise(
@@ -95,22 +94,12 @@ paper = Exercise(
 )  # fmt: skip
 
 
-def judge(got, want, name, slips):  # type: ignore[no-untyped-def]
-    """Right within one per cent; known slips get a remark."""
-    value = number(got, name)
-    if abs(value / want - 1) <= 0.01:
-        return
-    for slip, remark in slips.items():
-        expect_that(abs(value / slip - 1) > 0.01, f"{name} is not right: {remark}")
-    expect_that(False, f"{name} is not right")
-
-
 @paper.test("megabytes", "Keys and values, in every layer, as wide as the model.")
 def memory(ns, rng):  # type: ignore[no-untyped-def]
     one = 12 * 1024 * 768 * 4 / 1e6
     slips = {one: "keys and values", 2 * one / 12: "every layer has its own",
              2 * one / 4: "a number takes four bytes", 24 * one: "the heads share the width"}  # fmt: skip
-    judge(ns.megabytes, 2 * one, "megabytes", slips)
+    expect_number(ns.megabytes, 2 * one, "megabytes", slips, rtol=0.01)
 
 
 @paper.hidden(
@@ -120,7 +109,7 @@ def computed(ns, rng):  # type: ignore[no-untyped-def]
     slips = {127.0: "that is with the cache", 128.0: "that is with the cache",
              12800.0: "the text is not 128 long from the start",
              5050.0: "the prompt is computed anew, too"}  # fmt: skip
-    judge(ns.positions, float(sum(range(28, 128))), "positions", slips)
+    expect_number(ns.positions, float(sum(range(28, 128))), "positions", slips, rtol=0.01)
 
 
 @paper.hidden("share", "Dividing the logits by T raises the probabilities to the power 1/T.")
@@ -128,7 +117,7 @@ def sharpened(ns, rng):  # type: ignore[no-untyped-def]
     p = np.array([0.5, 0.3, 0.2])
     slips = {0.25: "divide by the sum of the powers",
              float(p[0] ** 0.5 / (p**0.5).sum()): "1/T, not T"}  # fmt: skip
-    judge(ns.share, float(p[0] ** 2 / (p**2).sum()), "share", slips)
+    expect_number(ns.share, float(p[0] ** 2 / (p**2).sum()), "share", slips, rtol=0.01)
 
 
 @paper.hidden("kept", "Add up one half, one quarter, ... until there is enough.")
@@ -136,7 +125,7 @@ def nucleus(ns, rng):  # type: ignore[no-untyped-def]
     shares = np.cumsum(0.5 ** np.arange(1, 30))
     want = float(np.argmax(shares >= 0.9) + 1)
     slips = {want - 1: "that is not 90 % yet", want + 1: "one less is enough"}
-    judge(ns.kept, want, "kept", slips)
+    expect_number(ns.kept, want, "kept", slips, rtol=0.01)
 
 
 # B.1-d

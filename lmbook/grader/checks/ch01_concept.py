@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lmbook.grader import Exercise, expect, expect_that
+from lmbook.grader import Exercise, expect, expect_number, expect_that
 
 # 1.1-a
 double = Exercise(
@@ -51,20 +51,10 @@ mixture = Exercise(
 )
 
 
-def judge(got, want: float, name: str, slips: dict[float, str]) -> None:  # type: ignore[no-untyped-def]
-    """Right within a per cent; known slips get a remark."""
-    value = float(got)
-    if abs(value / want - 1) <= 0.01:
-        return
-    for slip, remark in slips.items():
-        expect_that(abs(value / slip - 1) > 0.01, f"{name} is not right: {remark}")
-    expect_that(False, f"{name} is not right")
-
-
 @mixture.test("FLOP", "Which parameters work on a token?")
 def work(ns, rng):  # type: ignore[no-untyped-def]
     slips = {2.4e25: "that counts experts that do nothing", 4e23: "that is the forward pass"}
-    judge(ns.flop, 1.2e24, "flop", slips)
+    expect_number(ns.flop, 1.2e24, "flop", slips, rtol=0.01)
 
 
 @mixture.hidden(
@@ -83,7 +73,7 @@ def time(ns, rng):  # type: ignore[no-untyped-def]
         full / 0.4 * 20 / 1000: "that counts experts that do nothing, and accelerator-hours do not "
         "depend on how many accelerators there are",
     }
-    judge(ns.hours, full / 0.4, "hours", slips)
+    expect_number(ns.hours, full / 0.4, "hours", slips, rtol=0.01)
 
 
 @mixture.hidden("state", "Who needs memory: the experts at work, or all?")
@@ -93,7 +83,7 @@ def memory(ns, rng):  # type: ignore[no-untyped-def]
         800: "that is the weights alone",
         6.4e12: "in GB, please",
     }
-    judge(ns.state, 6400, "state", slips)
+    expect_number(ns.state, 6400, "state", slips, rtol=0.01)
 
 
 # 1.1-c

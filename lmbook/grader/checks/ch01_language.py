@@ -3,8 +3,7 @@
 import numpy as np
 
 from lmbook import nn
-from lmbook.grader import Exercise, expect, expect_that, ordering
-from lmbook.grader.expect import number
+from lmbook.grader import Exercise, expect, expect_number, expect_that, ordering
 from lmbook.models import GPT
 from lmbook.models.gpt import SIZES
 
@@ -104,16 +103,6 @@ paper = Exercise(
 )  # fmt: skip
 
 
-def judge(got, want, name, slips, rtol=0.02):  # type: ignore[no-untyped-def]
-    """Right within rtol; known slips get a remark."""
-    value = number(got, name)
-    if abs(value / want - 1) <= rtol:
-        return
-    for slip, remark in slips.items():
-        expect_that(abs(value / slip - 1) > rtol, f"{name} is not right: {remark}")
-    expect_that(False, f"{name} is not right")
-
-
 def gpt3() -> int:
     with nn.shapes_only():
         return GPT(SIZES["gpt3-13b"]).num_parameters()
@@ -124,7 +113,7 @@ def in_layers(ns, rng):  # type: ignore[no-untyped-def]
     slips = {40 * 5120**2: "a layer has more than one such matrix",
              12 * 12 * 5120**2: "40 layers, not 12",
              4 * 40 * 5120**2: "two more matrices are four times as wide"}  # fmt: skip
-    judge(ns.matrices, 12 * 40 * 5120**2, "matrices", slips)
+    expect_number(ns.matrices, 12 * 40 * 5120**2, "matrices", slips, rtol=0.02)
 
 
 @paper.hidden("gigabytes", "All parameters, at two bytes each. What has a GPT beside its layers?")
@@ -132,7 +121,7 @@ def stored(ns, rng):  # type: ignore[no-untyped-def]
     n = gpt3()
     slips = {n / 1e9: "that is one byte each", 4 * n / 1e9: "that is four bytes each",
              24e-9 * 40 * 5120**2: "each token has a vector, too"}  # fmt: skip
-    judge(ns.gigabytes, 2 * n / 1e9, "gigabytes", slips)
+    expect_number(ns.gigabytes, 2 * n / 1e9, "gigabytes", slips, rtol=0.02)
 
 
 @paper.hidden("width", "Solve 12 x layers x width squared = 1.75 trillion.")
@@ -140,7 +129,7 @@ def wide(ns, rng):  # type: ignore[no-untyped-def]
     slips = {122880: "parameters grow with the square of the width",
              1.75e12 / (12 * 96): "take the root",
              (1.75e12 / 96) ** 0.5: "twelve matrices a layer"}  # fmt: skip
-    judge(ns.width, (1.75e12 / (12 * 96)) ** 0.5, "width", slips)
+    expect_number(ns.width, (1.75e12 / (12 * 96)) ** 0.5, "width", slips, rtol=0.02)
 
 
 @paper.hidden("written", "What stands in the target beside the hidden tokens?")
@@ -148,7 +137,7 @@ def target_length(ns, rng):  # type: ignore[no-untyped-def]
     slips = {0.15 * 800: "each span has a sentinel, too", 0.85 * 800: "that is what stays",
              0.15 * 800 + 0.15 * 800 / 4: "what stands after the last span?",
              0.85 * 800 + 30: "that is what it reads"}  # fmt: skip
-    judge(ns.written, 0.15 * 800 + 0.15 * 800 / 4 + 1, "written", slips, rtol=1e-6)
+    expect_number(ns.written, 0.15 * 800 + 0.15 * 800 / 4 + 1, "written", slips, rtol=1e-6)
 
 
 # 1.2.1-d

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lmbook.grader import Exercise, expect, expect_that
+from lmbook.grader import Exercise, expect, expect_number, expect_that
 from lmbook.parallel.planner import Transformer
 
 # 1.0-a
@@ -57,20 +57,10 @@ plan = Exercise(
 )
 
 
-def judge(got, want: float, name: str, slips: dict[float, str]) -> None:  # type: ignore[no-untyped-def]
-    """Right within a per cent; known slips get a remark."""
-    value = float(got)
-    if abs(value / want - 1) <= 0.01:
-        return
-    for slip, remark in slips.items():
-        expect_that(abs(value / slip - 1) > 0.01, f"{name} is not right: {remark}")
-    expect_that(False, f"{name} is not right")
-
-
 @plan.test("FLOP", "Six for each parameter and token.")
 def flops(ns, rng):  # type: ignore[no-untyped-def]
     slips = {2.8e22: "that is the forward pass", 4.2e9: "tokens come by the trillion"}
-    judge(ns.flop, 8.4e22, "flop", slips)
+    expect_number(ns.flop, 8.4e22, "flop", slips, rtol=0.01)
 
 
 @plan.hidden("days", "FLOP over what all of them do in a day.")
@@ -82,7 +72,7 @@ def how_long(ns, rng):  # type: ignore[no-untyped-def]
         full / 0.4 * 24: "that is in hours",
         full: "at the peak, which no run reaches",
     }
-    judge(ns.days, full / 0.4, "days", slips)
+    expect_number(ns.days, full / 0.4, "days", slips, rtol=0.01)
 
 
 @plan.hidden("accelerators", "16 bytes a parameter, divided by 40 GB, rounded up.")
@@ -92,7 +82,7 @@ def how_many(ns, rng):  # type: ignore[no-untyped-def]
         2: "there are 112 GB, and 80 hold no 112",
         2.8: "there is no 0.8 of an accelerator",
     }
-    judge(ns.accelerators, 3, "accelerators", slips)
+    expect_number(ns.accelerators, 3, "accelerators", slips, rtol=0.01)
 
 
 # 1.0-c

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from lmbook.grader import Exercise, expect, expect_that, ordering
-from lmbook.grader.expect import expect_error, expect_unchanged, number
+from lmbook.grader import Exercise, expect, expect_number, expect_that, ordering
+from lmbook.grader.expect import expect_error, expect_unchanged
 
 # 1.2.4-a
 half = Exercise("1.2.4-a", title="One side of ALS", kind="implement", points=3, needs=["update"])
@@ -116,20 +116,10 @@ paper = Exercise(
 )  # fmt: skip
 
 
-def judge(got, want, name, slips, rtol=1e-3):  # type: ignore[no-untyped-def]
-    """Right within `rtol`; known slips get a remark."""
-    value = number(got, name)
-    if abs(value / want - 1) <= rtol:
-        return
-    for slip, remark in slips.items():
-        expect_that(abs(value / slip - 1) > rtol, f"{name} is not right: {remark}")
-    expect_that(False, f"{name} is not right")
-
-
 @paper.test("chance", "In how many of the places is it a hit?")
 def by_chance(ns, rng):  # type: ignore[no-untyped-def]
     slips = {10 / 99: "the film held out is one of those ranked", 0.01: "ten places count"}
-    judge(ns.chance, 10 / 100, "chance", slips)
+    expect_number(ns.chance, 10 / 100, "chance", slips, rtol=1e-3)
 
 
 @paper.hidden("NDCG", "The first place has rank 0, and the list ends before rank 10.")
@@ -143,7 +133,7 @@ def discounted(ns, rng):  # type: ignore[no-untyped-def]
         1.5 / 2: "the mean is over all four people, and a lower place counts less",
         2 / 4: "a lower place counts less",
     }
-    judge(ns.gain, 1.5 / 4, "gain", slips)
+    expect_number(ns.gain, 1.5 / 4, "gain", slips, rtol=1e-3)
 
 
 @paper.hidden("products", "How many pairs do 30 features make, and how many products has each?")
@@ -153,7 +143,7 @@ def pairs(ns, rng):  # type: ignore[no-untyped-def]
              16 * 30 * 31 / 2: "a feature makes no pair with itself",
              30 * 29 / 2: "a dot product of 16 numbers has 16 products",
              16 * 31: "that is the rearranged sum"}  # fmt: skip
-    judge(ns.products, 16 * 30 * 29 / 2, "products", slips)
+    expect_number(ns.products, 16 * 30 * 29 / 2, "products", slips, rtol=1e-3)
 
 
 @paper.hidden("parameters", "Two tables, then layers of weights and biases, then one number.")
@@ -164,7 +154,7 @@ def tower(ns, rng):  # type: ignore[no-untyped-def]
              tables + 32 * 16 + 16 * 8 + 8: "layers have biases",
              tables: "that is the two tables alone",
              1500 * 16 + 16 * 16 + 16 + 16 * 8 + 8 + 9: "the two vectors lie side by side"}  # fmt: skip
-    judge(ns.parameters, tables + layers + 9, "parameters", slips, rtol=1e-6)
+    expect_number(ns.parameters, tables + layers + 9, "parameters", slips, rtol=1e-6)
 
 
 # 1.2.4-d
