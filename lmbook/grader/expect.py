@@ -59,7 +59,7 @@ def array(value: Any, of: str = "the answer") -> np.ndarray:
     except Exception:
         a = None
     if a is None or a.dtype.kind not in "biufc":
-        raise CheckFailed(f"{of} should be numbers, and is a {type(value).__name__}")
+        raise CheckFailed(f"{of} should be numbers; got a {type(value).__name__}")
     return a
 
 
@@ -67,7 +67,7 @@ def number(value: Any, of: str = "the answer") -> float:
     """One plain number."""
     a = array(value, of)
     if a.size != 1 or a.dtype.kind == "c":
-        raise CheckFailed(f"{of} should be one number, and is {shown(value)}")
+        raise CheckFailed(f"{of} should be one number; got {shown(value)}")
     return float(a.reshape(()))
 
 
@@ -75,7 +75,7 @@ def expect_shape(got: Any, shape: tuple[int, ...], of: str) -> None:
     """The shape is right."""
     have = array(got, of).shape
     if have != tuple(shape):
-        raise CheckFailed(f"{of} should have the shape {tuple(shape)}, and has {have}")
+        raise CheckFailed(f"{of} should have the shape {tuple(shape)}; got {have}")
 
 
 def expect(got: Any, want: Any, of: str, rtol: float = 1e-6, atol: float = 1e-8) -> None:
@@ -83,7 +83,7 @@ def expect(got: Any, want: Any, of: str, rtol: float = 1e-6, atol: float = 1e-8)
     a, b = array(got, of), array(want)
     expect_shape(a, b.shape, of)
     if b.dtype.kind == "b" and a.dtype.kind != "b":
-        raise CheckFailed(f"{of} should be True or False, and is {shown(a)}")
+        raise CheckFailed(f"{of} should be True or False; got {shown(a)}")
     wide = complex if "c" in (a.dtype.kind, b.dtype.kind) else float
     whole = {a.dtype.kind, b.dtype.kind} <= {"i", "u"}  # to be shown as whole numbers
     told = (a, b) if whole else (a.astype(wide), b.astype(wide))
@@ -91,18 +91,18 @@ def expect(got: Any, want: Any, of: str, rtol: float = 1e-6, atol: float = 1e-8)
     odd = ~_isfinite(a) & ~((a == b) | ((a != a) & (b != b)))
     if odd.any():
         which = "NaN" if (a != a)[odd].any() else "infinite"
-        raise CheckFailed(f"{of} should be {shown(b)}, and has {which} values: {shown(a)}")
+        raise CheckFailed(f"{of} should be {shown(b)}; got {which} values: {shown(a)}")
     with np.errstate(all="ignore"):
         error = np.where(_isfinite(a) & _isfinite(b), _abs(a - b), 0.0)
         bad = (error > atol + rtol * _abs(b)) | (_isfinite(a) != _isfinite(b))
     if not bad.any():
         return
     if a.size <= 12:
-        raise CheckFailed(f"{of} should be about {shown(told[1])}, and is {shown(told[0])}")
+        raise CheckFailed(f"{of} should be about {shown(told[1])}; got {shown(told[0])}")
     at = tuple(int(i) for i in np.argwhere(bad)[0])
     raise CheckFailed(
         f"{of}: {int(bad.sum())} of {a.size} values differ; at index {at} it should be about "
-        f"{shown(b[at])}, and is {shown(a[at])}"
+        f"{shown(b[at])}; got {shown(a[at])}"
     )
 
 

@@ -22,6 +22,10 @@ TOLD = [
     ("3.4.1-c", "four_bytes", "doubles is not right: a double has 8 bytes"),
     ("3.4.1-c", "three_warps", "divergent is not right: all lanes of one of yours agree"),
     ("3.4.1-d", "pixel_by_pixel", "right, but no shared memory is used"),
+    ("B.2-a", "in_place", "weight, which was given, afterwards should be"),
+    ("B.2-d", "calls_the_package", "uses fit_temperature: write the search yourself"),
+    ("B.3-a", "one_too_long", "a span of one token too many: got tokens (2, 5)"),
+    ("B.3-c", "no_constant", "k is added to each rank"),
     ("3.4.1-d", "three_in_a_bank", "shared memory is written in 3.0 times the least passes"),
 ]
 

@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 
 from lmbook.grader import Exercise, expect, expect_number, expect_that, ordering
+from lmbook.grader.expect import number
 
 # B.3-a
 span = Exercise(
@@ -25,12 +26,10 @@ def searched(start, end, allowed, most):  # type: ignore[no-untyped-def]
 
 
 def compared(ns, start, end, allowed, most, of):  # type: ignore[no-untyped-def]
-    got = ns.best_span(start, end, allowed, most)
-    expect_that(len(tuple(got)) == 2, f"{of}: best_span gives two numbers, first and last token")
-    want = searched(start, end, allowed, most)
-    expect_that(
-        tuple(int(x) for x in got) == want, f"{of}: got tokens {tuple(got)}, the best are {want}"
-    )
+    got = tuple(ns.best_span(start, end, allowed, most))
+    expect_that(len(got) == 2, f"{of}: best_span gives two numbers, first and last token")
+    got, want = tuple(int(number(x)) for x in got), searched(start, end, allowed, most)
+    expect_that(got == want, f"{of}: got tokens {got}, the best are {want}")
 
 
 @span.test("five tokens", "Which of the pairs are allowed, and which of these has the largest sum?")
@@ -44,8 +43,8 @@ def in_text(ns, rng):  # type: ignore[no-untyped-def]
     for _ in range(20):
         start, end = rng.normal(size=(2, 20))
         allowed = np.arange(20) >= 8
-        start[3], end[5] = 9.0, 9.0
-        compared(ns, start, end, allowed, 6, "the first eight tokens are the question's")
+        start[[3, 9]], end[[5, 17]] = 9.0, 9.0  # the best pair of the text is in order
+        compared(ns, start, end, allowed, 20, "the first eight tokens are the question's")
 
 
 @span.hidden("not too long", "A span of `most` tokens is still allowed, one more is not.")
@@ -61,7 +60,9 @@ def jointly(ns, rng):  # type: ignore[no-untyped-def]
     for length in (1, 2, 7, 40):
         for _ in range(10):
             start, end = rng.normal(size=(2, length))
-            compared(ns, start, end, np.ones(length, bool), 8, f"random logits of {length} tokens")
+            compared(
+                ns, start, end, np.ones(length, bool), length, f"random logits of {length} tokens"
+            )
 
 
 # B.3-b
@@ -81,13 +82,16 @@ def right(texts, question, k1=1.2, b=0.75):  # type: ignore[no-untyped-def]
     return found
 
 
-def ranked(ns, texts, question, of):  # type: ignore[no-untyped-def]
-    expect(ns.bm25(texts, question), right(texts, question), of=of, rtol=1e-9, atol=1e-12)
-
-
-@ranking.test("two texts", "What does n count: places, or texts?")
-def two(ns, rng):  # type: ignore[no-untyped-def]
-    ranked(ns, ["a cat and a cat", "a dog"], "cat", "the scores of two texts")
+@ranking.test(
+    "a word three times in one text",
+    "What does n count: how often a word stands, or in how many texts?",
+)
+def repeated(ns, rng):  # type: ignore[no-untyped-def]
+    texts = ["cat cat cat dog", "a bird sings here", "a fish swims here", "a fly hums here"]
+    found, want = ([f(texts, word)[0] for word in ("cat", "dog")] for f in (ns.bm25, right))
+    of = "the score of 'cat', three times in one text of four, as a multiple of that of 'dog', once in it,"
+    with np.errstate(all="ignore"):
+        expect(np.divide(*found), np.divide(*want), of=of, rtol=1e-9)
 
 
 @ranking.hidden(
@@ -95,15 +99,25 @@ def two(ns, rng):  # type: ignore[no-untyped-def]
     "A frequent word should weigh little, but not less than nothing: an idf is never negative here.",
 )
 def everywhere(ns, rng):  # type: ignore[no-untyped-def]
-    texts = ["the cat", "the dog", "the bird sings"]
-    ranked(ns, texts, "the bird", "a word that stands in every text")
+    texts = ["the cat", "the dog", "the bird"]
+    of = "the scores of texts of equal length for a word that stands once in each"
+    expect(ns.bm25(texts, "the"), right(texts, "the"), of=of, rtol=1e-9)
 
 
 @ranking.hidden("long texts", "Which length is divided by which?")
 def long(ns, rng):  # type: ignore[no-untyped-def]
-    letters = np.array(list("abcdefgh"))
-    texts = [" ".join(rng.choice(letters, size=n)) for n in (3, 8, 20, 60)]
-    ranked(ns, texts, "a b", "texts of very different lengths")
+    texts = [" ".join(["cat", *rng.choice(list("abcdefgh"), size=n)]) for n in (2, 7, 19, 59)]
+    found, want = (np.asarray(f([*texts, *"ijklmn"], "cat"))[:4] for f in (ns.bm25, right))
+    of = "the scores of texts of 3, 8, 20 and 60 words that hold a word once, as multiples of the first,"
+    with np.errstate(all="ignore"):
+        expect(found / found[0], want / want[0], of=of, rtol=1e-9)
+
+
+@ranking.hidden("several words", "If all else passes: compare with the formula, term by term.")
+def several(ns, rng):  # type: ignore[no-untyped-def]
+    texts = [" ".join(rng.choice(list("abcdefgh"), size=n)) for n in (3, 8, 20, 60)]
+    of = "the scores for two words"
+    expect(ns.bm25(texts, "a b"), right(texts, "a b"), of=of, rtol=1e-9, atol=1e-12)
 
 
 # B.3-c
@@ -136,9 +150,10 @@ def how_often(ns, rng):  # type: ignore[no-untyped-def]
     )
 
 
-@paper.hidden("fused", "Ranks, not scores.")
+@paper.hidden("fused", "Ranks, not scores, and k is added to each.")
 def how_high(ns, rng):  # type: ignore[no-untyped-def]
     slips = {
+        1 / 3 + 1: "k is added to each rank",
         1 / 62 + 1 / 60: "ranks start from 1",
         1 / 63 + 1 / 60: "the best rank is 1, and is added to 60 as well",
     }
@@ -151,7 +166,7 @@ ordering(
     title="No short answer is cut",
     points=2,
     name="proof",
-    steps={"C": "", "A": "", "F": "C", "E": "AF", "B": "E", "G": "BE"},
+    steps={"C": "", "A": "", "F": "", "E": "AF", "B": "E", "G": "BE"},
     wrong={
         "D": "windows share o tokens, so the next one begins r - o later, not r",
         "H": "an answer of o + 2 tokens may begin just before the next window and end after this one",

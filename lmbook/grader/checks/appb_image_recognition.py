@@ -3,46 +3,70 @@
 import numpy as np
 
 from lmbook.grader import Exercise, expect, expect_number, expect_that
-from lmbook.grader.expect import number
+from lmbook.grader.expect import avoid, number
 
 # B.2-a
 fold = Exercise("B.2-a", title="One head in place of two steps", kind="implement", points=3,
                 needs=["fold"])  # fmt: skip
 
 
-def folded(ns, rng, n, features, classes, of):  # type: ignore[no-untyped-def]
-    x = rng.normal(size=(n, features)) * rng.uniform(0.5, 4, features) + rng.normal(size=features)
+def drawn_head(rng, features, classes):  # type: ignore[no-untyped-def]
+    """A weight, a bias, means and deviations."""
     weight, bias = rng.normal(size=(classes, features)), rng.normal(size=classes)
-    mean, std = x.mean(axis=0), x.std(axis=0)
-    want = (x - mean) / std @ weight.T + bias
-    given = [a.copy() for a in (weight, bias, mean, std)]
-    w, b = ns.fold(*given)
+    return weight, bias, rng.normal(size=features) * 2, rng.uniform(0.5, 4, features)
+
+
+def folded(ns, given):  # type: ignore[no-untyped-def]
+    weight, bias = given[:2]
+    w, b = ns.fold(*(a.copy() for a in given))
     expect_that(
         np.shape(w) == weight.shape, f"the weights have shape {np.shape(w)}, not {weight.shape}"
     )
     expect_that(np.shape(b) == bias.shape, f"the biases have shape {np.shape(b)}, not {bias.shape}")
-    expect(x @ np.asarray(w).T + b, want, of=of, rtol=1e-7, atol=1e-9)
-    for name, a, before in zip(("weight", "bias", "mean", "std"), given, (weight, bias, mean, std)):
-        expect(a, before, of=f"{name}, which was given, afterwards")
+    return np.asarray(w), np.asarray(b)
+
+
+def scaled(ns, rng, features, classes, of):  # type: ignore[no-untyped-def]
+    """Features of mean 0, so that only the deviations matter."""
+    weight, bias, mean, std = drawn_head(rng, features, classes)
+    x = rng.normal(size=(6, features)) * std
+    w, b = folded(ns, (weight, bias, 0 * mean, std))
+    expect(x @ w.T + b, x / std @ weight.T + bias, of=of, rtol=1e-7, atol=1e-9)
 
 
 @fold.test(
-    "two classes",
-    "Write the logit as a sum over features, and collect what multiplies each. In new arrays: `/=` "
-    "would change those that you are given.",
+    "features of mean 0",
+    "Write the logit as a sum over features, and collect what multiplies each.",
 )
 def two_classes(ns, rng):  # type: ignore[no-untyped-def]
-    folded(ns, rng, 6, 3, 2, "the logits of 6 pictures from their features as they are")
+    scaled(ns, rng, 3, 2, "the logits of 6 pictures for 2 classes")
 
 
 @fold.hidden("as many classes as features", "Which axis of the weights belongs to the features?")
 def square(ns, rng):  # type: ignore[no-untyped-def]
-    folded(ns, rng, 9, 4, 4, "the logits for 4 classes from 4 features")
+    scaled(ns, rng, 4, 4, "the logits for 4 classes from 4 features of mean 0")
 
 
-@fold.hidden("many features", "The same for any sizes.")
-def many(ns, rng):  # type: ignore[no-untyped-def]
-    folded(ns, rng, 20, 64, 5, "the logits for 5 classes from 64 features")
+@fold.hidden(
+    "features of any mean",
+    "Put the mean itself in for the features: standardised it is 0, and the logits are the old "
+    "biases.",
+)
+def shifted(ns, rng):  # type: ignore[no-untyped-def]
+    weight, bias, mean, std = drawn_head(rng, 64, 5)
+    _, b = folded(ns, (weight, bias, mean, std))
+    expect(b, bias - weight / std @ mean, of="the new biases", rtol=1e-7, atol=1e-9)
+
+
+@fold.hidden(
+    "what is given stays", "`/=` and the like write into the array that is given; make a new one."
+)
+def left_alone(ns, rng):  # type: ignore[no-untyped-def]
+    given = drawn_head(rng, 3, 2)
+    before = [a.copy() for a in given]
+    ns.fold(*given)
+    for name, a, old in zip(("weight", "bias", "mean", "std"), given, before):
+        expect(a, old, of=f"{name}, which was given, afterwards")
 
 
 # B.2-b
@@ -81,9 +105,8 @@ def three_colours(ns, rng):  # type: ignore[no-untyped-def]
 @prepare.hidden("wide", "Height and width need not be equal.")
 def wide(ns, rng):  # type: ignore[no-untyped-def]
     pixels = rng.integers(0, 256, (3, 7, 3)).astype(np.uint8)
-    prepared(
-        ns, pixels, np.array([0.1, 0.4, 0.7]), np.array([0.2, 0.5, 0.9]), "a picture of 3 by 7"
-    )
+    pixels[1, 1] = 255  # only the order of the axes matters here
+    prepared(ns, pixels, np.zeros(3), np.ones(3), "a picture of 3 by 7")
 
 
 # B.2-c
@@ -155,6 +178,11 @@ def fitted(ns, z, y, of, perhaps=""):  # type: ignore[no-untyped-def]
     far = min(np.geomspace(0.05, 20, 200), key=lambda u: loss(z, y, u))
     expect_that(loss(z, y, t) - loss(z, y, far) < 1e-3,
                 f"{of}: the log loss is lower at another temperature")  # fmt: skip
+
+
+@cool.test("a search of its own", "Compare with it outside of `temperature`.")
+def own_search(ns, rng):  # type: ignore[no-untyped-def]
+    avoid(ns.temperature, "fit_temperature", why="write the search yourself")
 
 
 @cool.test("too sure", "The log loss over T has one valley. Where is it?")
