@@ -127,7 +127,7 @@ PICTURES = (
                 " %",
             ),
         ),
-        notes="Labels are the opinion of experts, asked in thirds. The published split, also 75 to 25, "
+        notes="Labels are the opinion of experts, in thirds. The published split, also 75 to 25, "
         "differs from ours; on it a CNN reached 88.42 % and an SVM 82.44 % (Deitsch et al. 2019).",
     ),
 )
