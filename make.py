@@ -225,7 +225,9 @@ ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_
 
 
 def pytest(*arguments: str) -> list[object]:
-    return [PYTHON, "-m", "pytest", "-q", "-n", str(min(os.cpu_count() or 1, 4)), *arguments]
+    """pytest on every core, a file at a time to each, in the order in which tests/conftest.py puts them."""
+    workers = ["-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile"]
+    return [PYTHON, "-m", "pytest", "-q", *workers, "--no-loadscope-reorder", *arguments]
 
 
 def lint_and_types() -> None:
@@ -238,7 +240,7 @@ def fast() -> None:
     ensure_environment(EXTRAS["fast"])
     lint_and_types()
     quick = "not slow and not site and not browser"
-    run("quick tests", pytest("--dist", "loadfile", "-m", quick, "tests"), keep_going=True)
+    run("quick tests", pytest("-m", quick, "tests"), keep_going=True)
 
 
 def test() -> None:
@@ -250,9 +252,9 @@ def test() -> None:
         nbval += ["--nbval-sanitize-with", "tests/nbval_sanitize.cfg"]
         # a worker for each core, so one thread for each worker: two pools that compete are slower
         quiet = {"LMBOOK_LIVE": "0", "LMBOOK_PROGRESS": "0", **ONE_THREAD}
-        run("notebooks", pytest("--dist", "loadfile", *nbval), keep_going=True, **quiet)
+        run("notebooks", pytest(*nbval), keep_going=True, **quiet)
     slowest = ["--durations", "40", "--durations-min", "8"]
-    run("tests", pytest("--dist", "loadfile", *slowest, "tests"), keep_going=True, **ONE_THREAD)
+    run("tests", pytest(*slowest, "tests"), keep_going=True, **ONE_THREAD)
 
 
 def clean() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,6 +40,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # the files with most slow tests first, so that no worker begins a long one when the others are done
+    slow = Counter(i.path for i in items if any(i.iter_markers("slow")))
+    slow.update({i.path: 1000 for i in items if any(i.iter_markers("browser"))})
+    items.sort(key=lambda i: -slow[i.path])
     if config.getoption("--backend") == "cupy":  # arrays there share no memory with NumPy's
         away = [i for i in items if i.get_closest_marker("host")]
         config.hook.pytest_deselected(items=away)

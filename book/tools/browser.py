@@ -177,10 +177,12 @@ MEASURE = """async () => {
             theme: document.documentElement.dataset.theme};
 }"""
 
-# Contrast depends on how a text looks, so of the texts that look alike three are measured, in place of
-# every token of every listing: on a long page that is 3 % of them, and a tenth of the time.
+# Contrast depends on how a text looks, so of the texts that look alike three a page are measured, in place
+# of every token of every listing: 3 % of a long page. Narrower, only looks that were not there before.
 LOOKS = """() => {
+    const before = window.looks ??= new Set();
     const seen = new Map();
+    let fresh = 0;
     const ground = e => {
         const layers = [];
         for (; e; e = e.parentElement) {
@@ -198,20 +200,39 @@ LOOKS = """() => {
         const s = getComputedStyle(e);
         const look = [s.color, s.fontSize, s.fontWeight, ground(e)].join('|');
         seen.set(look, (seen.get(look) ?? 0) + 1);
-        if (seen.get(look) <= 3) e.setAttribute('data-look', '');
+        if (!before.has(look) && seen.get(look) <= 3) {
+            e.setAttribute('data-look', '');
+            fresh += 1;
+        }
     }
+    seen.forEach((_, look) => before.add(look));
     axe.configure({rules: [{id: 'color-contrast', selector: '[data-look]'}]});
+    return fresh;
 }"""
+BY_WIDTH = ["target-size", "scrollable-region-focusable"]
+"""axe's rules, beside contrast, that depend on how wide the window is."""
 AXE = """async rules => (await axe.run(document, {runOnly: rules, preload: false})).violations.map(v =>
     `axe ${v.id} (${v.impact}): ` + v.nodes.slice(0, 3).map(n => n.target.join(' ')).join(' | '))"""
 
 
-def visit(tab: Any, base: str, page: str, scheme: str, ready: str = "") -> list[Visit]:
+def rules_for(scheme: str, width: str, whole: bool) -> list[str]:
+    """axe's rules, beside contrast, for one look at a page.
+
+    None of them depends on the scheme, so they run in the first one alone; few depend on the width.
+    """
+    if scheme != SCHEMES[0]:
+        return []
+    return AXE_TAGS if whole or width == "desktop" else BY_WIDTH
+
+
+def visit(
+    tab: Any, base: str, page: str, scheme: str, ready: str = "", whole: bool = True
+) -> list[Visit]:
     """Open one page, look at it at each width, and collect everything that is wrong with it.
 
-    Only contrast depends on the scheme, so axe's other rules run in the first one alone.
+    `whole` is false for a page whose surroundings were seen on another one: then the rules that do not
+    depend on the width run at one width.
     """
-    rules = AXE_TAGS if scheme == SCHEMES[0] else ["color-contrast"]
     loading: list[str] = []
 
     def note_message(message: Any) -> None:
@@ -243,8 +264,12 @@ def visit(tab: Any, base: str, page: str, scheme: str, ready: str = "") -> list[
     visits = []
     for width, (across, down) in WIDTHS.items():
         tab.set_viewport_size({"width": across, "height": down})
-        tab.evaluate(LOOKS)
-        findings = faults_of(tab.evaluate(MEASURE), scheme) + tab.evaluate(AXE, rules)
+        rules = rules_for(scheme, width, whole)
+        if tab.evaluate(LOOKS) and rules != AXE_TAGS:
+            rules = [*rules, "color-contrast"]
+        findings = faults_of(tab.evaluate(MEASURE), scheme)
+        if rules:
+            findings += tab.evaluate(AXE, rules)
         visits.append(Visit(page, scheme, width, findings))
     visits[0].findings += sorted(set(loading))
     return visits
@@ -287,7 +312,7 @@ def check_share(wanted: list[str], site: Path) -> list[Visit]:
             profile = context(program, scheme, "desktop")
             for page in wanted:
                 tab = profile.new_page()
-                visits += visit(tab, base, page, scheme)
+                visits += visit(tab, base, page, scheme, whole=page == wanted[0])
                 tab.close()
             profile.close()
     return visits
