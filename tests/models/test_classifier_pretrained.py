@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from proofs import Pair, close
 from safetensors.torch import save_file
 from torchvision.models import resnet, resnet50
 
@@ -44,7 +45,8 @@ def test_a_file_of_torchvision_s_gives_its_logits(theirs: Any, tmp_path: Path, e
     pictures = list(photographs().values())[:2]
     with torch.no_grad():
         want = theirs(torch.tensor(np.stack([ours.prepare(p) for p in pictures]))).numpy()
-    np.testing.assert_allclose(ours.logits(*pictures), want, atol=1e-4 * np.abs(want).max())
+    pair = Pair("ResNet, from a file", models.ResNet, "torchvision ResNet", "torchvision's")
+    close(pair, "logits", ours.logits(*pictures), want, 1e-4, "max |y|", float(np.abs(want).max()))
 
 
 def test_a_whole_resnet_50_of_torchvision_s(tmp_path: Path) -> None:
@@ -60,7 +62,8 @@ def test_a_whole_resnet_50_of_torchvision_s(tmp_path: Path) -> None:
     picture = photographs()["chelsea"]
     with torch.no_grad():
         want = theirs(torch.tensor(ours.prepare(picture)[None])).numpy()
-    np.testing.assert_allclose(ours.logits(picture), want, atol=1e-4 * np.abs(want).max())
+    pair = Pair("ResNet-50, whole", models.ResNet, "torchvision resnet50", "torchvision's")
+    close(pair, "logits", ours.logits(picture), want, 1e-4, "max |y|", float(np.abs(want).max()))
 
 
 def test_a_folder_of_transformers_brings_names_and_mean(tmp_path: Path) -> None:
