@@ -70,7 +70,7 @@ def test_logits_are_the_reference_s_on_photographs(classifier, reference):
     got = classifier.logits(*pictures)
     pair = Pair(
         "EfficientNet-lite0", models.EfficientNet, "efficientnet-lite-pytorch EfficientNet",
-        "efficientnet_pytorch's", real=True,
+        "efficientnet_pytorch", real=True,
     )  # fmt: skip
     close(pair, "logits of four photographs", got, want, 1e-4)
     assert np.abs(want).max() > 8

@@ -119,7 +119,7 @@ def test_acoustic_model_equals_torch(rng):
     z, _ = torch.nn.utils.rnn.pad_packed_sequence(gru(packed)[0], batch_first=True)
     want = (z @ t["output.weight"].mT + t["output.bias"]).log_softmax(-1).transpose(0, 1)
     got = model(Tensor(x), lengths).data
-    pair = Pair("CTC recogniser", AcousticModel, "torch layers with GRU", "GRU's")
+    pair = Pair("CTC recogniser", AcousticModel, "torch layers with GRU")
     for i, n in enumerate(steps):
         close(pair, "log-probabilities", got[:n, i], want[:n, i].detach().numpy(), 1e-12)
 

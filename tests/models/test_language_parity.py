@@ -127,8 +127,8 @@ def pair(case: Case, folder: Path, **options: Any) -> tuple[Any, Any]:
 
 def proof(name: str) -> Pair:
     case = CASES[name]
-    family = case.theirs.partition("For")[0].removesuffix("Model")
-    return Pair(name, case.ours, f"transformers {case.theirs}", f"{family}'s on the Hub")
+    kind = getattr(tr, case.theirs).config_class.model_type
+    return Pair(name, case.ours, f"transformers {case.theirs}", f"{kind} on the Hub")
 
 
 def run_ours(model: Any, case: Case) -> tuple[Any, ...]:
@@ -167,7 +167,8 @@ def test_logits_and_gradients(name: str, tmp_path: Path) -> None:
             assert a.shape == tuple(b.shape) and a.dtype == np.dtype(dtype)
             b = b.detach().numpy()
             assert np.abs(b).max() > 0.01
-            close(proof(name), "logits", a.detach().numpy(), b, limit)
+            what = "hidden states" if name == "bert" else "logits"
+            close(proof(name), what, a.detach().numpy(), b, limit)
     seeds = [np.random.default_rng(1).standard_normal(a.shape) for a in got]
     sum((a * s).sum() for a, s in zip(got, seeds)).backward()
     torch.autograd.backward(want, [torch.tensor(s) for s in seeds])

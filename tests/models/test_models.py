@@ -168,7 +168,7 @@ def test_translator_equals_torch():
     )  # fmt: skip
     want = hidden.detach().numpy() @ host(model.embedding.weight.data).T
     got = host(model.decode(lmbook.tensor(target), memory, padding).data)
-    pair = Pair("translator", models.Transformer, "torch Transformer", "Transformer's")
+    pair = Pair("translator", models.Transformer, "torch Transformer", "torch")
     close(pair, "logits", got, want, 1e-12)
 
 

@@ -145,7 +145,7 @@ def test_pretrained_fusion_is_the_weighted_mean_of_logits(rng):
         fused = NeuMF.pretrained(gmf, mlp, alpha)
         want = alpha * gmf(users, items).data + (1 - alpha) * mlp(users, items).data
         pair = Pair("NeuMF, pretrained", NeuMF, "weighted mean of GMF and MLP")
-        close(pair, "logits", fused(users, items).data, want, 1e-5)
+        close(pair, "logits", fused(users, items).data, want, 1e-5, "1 + |y|")
     with pytest.raises(ValueError, match="sizes differ"):
         NeuMF.pretrained(gmf, MLP(NCFConfig(6, 7, factors=2)))
 

@@ -96,7 +96,7 @@ def test_logits_gradients_and_statistics_are_torchvision_s(name, tmp_path):
         want = theirs.eval()(torch.tensor(x)).numpy()
     assert np.abs(want).max() > 0.05  # something to compare
     kind = type(theirs).__name__
-    pair = Pair(name, type(ours), f"torchvision {kind}", "torchvision's")
+    pair = Pair(name, type(ours), f"torchvision {kind}", "torchvision")
     close(pair, "logits", ours.eval()(lmbook.tensor(x)).data, want, 1e-4, "1 + |y|")
     ours.double().train()
     theirs.double().train()
@@ -135,7 +135,7 @@ def test_two_towers_are_torch_s_groups_and_normalisation():
     y = conv(conv(y, 8, padding=1), 10, padding=1, groups=2)
     want = f.max_pool2d(conv(y, 12, padding=1, groups=2), 3, 2).numpy()
     got = ours.features(lmbook.tensor(x.numpy())).data
-    pair = Pair("AlexNet, two towers", models.AlexNet, "torch layers", "torchvision's")
+    pair = Pair("AlexNet, two towers", models.AlexNet, "torch layers")
     close(pair, "feature maps", got, want, 1e-5)
 
 

@@ -95,7 +95,7 @@ def test_timm_s_folder_has_torchvision_s_names(tmp_path, monkeypatch):
     theirs.load_state_dict(state)
     x = images(40)
     want = theirs(torch.tensor(x)).detach().numpy()
-    pair = Pair("ResNet, from timm", models.ResNet, "torchvision ResNet", "timm's on the Hub")
+    pair = Pair("ResNet, from timm", models.ResNet, "torchvision ResNet", "timm on the Hub")
     close(pair, "logits", ours(lmbook.tensor(x)).data, want, 1e-4, "1 + |y|")
     assert not ours.training
 
@@ -233,7 +233,7 @@ def test_timm_s_efficientnets(architecture, tmp_path, monkeypatch):
     x = images(size)
     want = theirs(torch.tensor(x)).detach().numpy()
     pair = Pair(
-        "EfficientNet, from timm", models.EfficientNet, "torchvision EfficientNet", "timm's on the Hub"
+        "EfficientNet, from timm", models.EfficientNet, "torchvision EfficientNet", "timm on the Hub"
     )  # fmt: skip
     close(pair, "logits", ours(lmbook.tensor(x)).data, want, 1e-4, "1 + |y|")
     (tmp_path / "config.json").write_text(json.dumps(config | {"architecture": "efficientnet_l2"}))

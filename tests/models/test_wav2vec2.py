@@ -43,7 +43,7 @@ OFF = dict.fromkeys(
 
 def proof(kind, ours=Wav2Vec2Model):
     name = f"wav2vec 2.0, {kind}"
-    return Pair(name, ours, f"transformers {ours.__name__}", "Wav2Vec2's on the Hub")
+    return Pair(name, ours, f"transformers {ours.__name__}", "wav2vec2 on the Hub")
 
 
 def both(kind, tmp_path, ours=Wav2Vec2Model, theirs="Wav2Vec2Model"):
@@ -111,11 +111,10 @@ def test_pre_training_loss_and_gradients_equal_transformers(kind, tmp_path, rng)
         sampled_negative_indices=torch.tensor(negatives),
     )  # fmt: skip
     got = model(Tensor(x), mask, negatives)
-    for name, ours, theirs in (
-        ("loss", got.loss, want.loss), ("contrastive", got.contrastive, want.contrastive_loss),
-        ("diversity", got.diversity, want.diversity_loss),
+    for ours, theirs in (
+        (got.loss, want.loss), (got.contrastive, want.contrastive_loss),
+        (got.diversity, want.diversity_loss),
     ):  # fmt: skip
-        assert ours.item() == pytest.approx(theirs.item(), rel=1e-5), name
         y = theirs.item()  # its cosines are float32
         close(pair, "loss and its two parts", ours.data, y, 1e-5, "|y|", abs(y))
     got.loss.backward()

@@ -52,7 +52,7 @@ def same_logits(name: str, ours: nn.Module, theirs: tnn.Module, size: int) -> No
     with torch.no_grad():
         want = theirs(torch.tensor(x)).logits.numpy()
     assert np.abs(want).max() > 0.05
-    kind = type(theirs).__name__
-    family = kind.removesuffix("ForImageClassification")
-    pair = Pair(name, type(ours), f"transformers {kind}", f"{family}'s on the Hub")
+    config: Any = theirs.config
+    reference = f"transformers {type(theirs).__name__}"
+    pair = Pair(name, type(ours), reference, f"{config.model_type} on the Hub")
     close(pair, "logits", ours.eval()(lmbook.tensor(x)).data, want, 1e-4, "1 + |y|")
