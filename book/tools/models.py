@@ -20,6 +20,7 @@ FILE = ROOT / "book" / "models.md"
 SECTIONS = {"transformer": "2-2-4", "llama": "2-2-4"}  # by module, else by family
 HOMES = {"language": "1-2-1", "vision": "1-2-2", "audio": "1-2-3", "recommendation": "1-2-4",
          "sentences": "1-2-1"}  # fmt: skip
+WORDS = ("Size", "Held against", "Model", "Compared", "When")
 DASH = "\N{EN DASH}"
 Row = facts.Row
 
@@ -27,11 +28,11 @@ Row = facts.Row
 # --- Cells ------------------------------------------------------------------------------------
 
 
-def grid(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table whose notes in small type stand on lines of their own; numbers stand on the right."""
-    lines = [heads, ["---", *["--:"] * (len(heads) - 1)], *rows]
+def grid(kind: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table with notes in small type; columns of `WORDS` stand on the left, numbers on the right."""
+    lines = [heads, ["---" if head in WORDS else "--:" for head in heads], *rows]
     inside = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-    return f":::{{table}}\n:class: register models\n\n{inside}\n:::"
+    return f":::{{table}}\n:class: register models {kind}\n\n{inside}\n:::"
 
 
 def small(*notes: str) -> str:
@@ -93,7 +94,7 @@ def sizes(family: str) -> str:
         said = "" if counted == "parameters" else ", active in a token"
         count = f"{int(rows[0]['parameters']):,}"
         cells.append([f"{shown}{said}{small(links(rows[0]))}", count, held])
-    return grid(["Size", "Parameters", "Held against"], cells)
+    return grid("sizes", ["Size", "Parameters", "Held against"], cells)
 
 
 def numbers(rows: list[Row]) -> str:
@@ -113,7 +114,7 @@ def numbers(rows: list[Row]) -> str:
         values = f"{max(int(r['values']) for r in found.values()):,}"
         both = (distance(found[t]) if t in found else DASH for t in ("float32", "float64"))
         cells.append([f"{name}{small(*notes)}", f"{compared}{small(per)}", values, *both])
-    return grid(["Model", "Compared", "Values", "float32", "float64"], cells)
+    return grid("numbers", ["Model", "Compared", "Values", "float32", "float64"], cells)
 
 
 def distance(row: Row) -> str:
@@ -128,7 +129,7 @@ def memory() -> str:
          r["bound"], r["limit"]]
         for r in facts.read(facts.MEMORY)
     ]  # fmt: skip
-    return grid(["Model", "When", "Weights", "At most", "Limit"], cells)
+    return grid("memory", ["Model", "When", "Weights", "At most", "Limit"], cells)
 
 
 def page() -> str:
