@@ -25,6 +25,7 @@ FLOORS = {
 FRONT = ("preface", "how-to-read", "teaching", "notation")
 PROOFS = (
     "parity",
+    "models",
     "kernels",
     "speed",
     "plans",
@@ -37,7 +38,8 @@ MORE = {
     "models": "Published sizes are tables from a name to a config: `models.BERTS`, `DEEPSEEKS`, `GPTS`, "
     "`LLAMAS` (Mistral, Mixtral and Qwen too) and `T5S` for text; `EFFICIENTNETS`, `RESNETS`, `VGGS` and "
     '`VITS` for pictures. `models.GPT(models.GPTS["gpt2-xl"])` builds one, in `nn.shapes_only()` without '
-    "memory; {ref}`sec-1-2-1` counts them. Each is printed below, as its module's `SIZES` or by its name.",
+    "memory; {ref}`sec-1-2-1` counts some, {ref}`models` all. Each is printed below, as its module's `SIZES` "
+    "or by its name.",
 }
 
 INDEX = """\

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from proofs import Pair, close, sized
 from torchvision import transforms
 
 from lmbook import data, models
@@ -67,8 +68,16 @@ def test_logits_are_the_reference_s_on_photographs(classifier, reference):
     with torch.no_grad():
         want = theirs(torch.tensor(x)).numpy()
     got = classifier.logits(*pictures)
-    np.testing.assert_allclose(got, want, atol=1e-4)
+    pair = Pair(
+        "EfficientNet-lite0", models.EfficientNet, "efficientnet-lite-pytorch EfficientNet",
+        "efficientnet_pytorch", real=True,
+    )  # fmt: skip
+    close(pair, "logits of four photographs", got, want, 1e-4)
     assert np.abs(want).max() > 8
+    sized(
+        "efficientnet_lite0", models.EfficientNet, classifier.model.num_parameters(),
+        sum(p.numel() for p in theirs.parameters()), "efficientnet-lite-pytorch EfficientNet",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("size", range(1, 5))
@@ -82,6 +91,10 @@ def test_larger_lite_networks_are_the_reference_s(size, reference):
     assert {n: tuple(v.shape) for n, v in renamed.items()} == {
         n: a.shape for n, a in ours.state_dict().items()
     }
+    sized(
+        f"efficientnet_lite{size}", models.EfficientNet, ours.num_parameters(),
+        sum(p.numel() for p in theirs.parameters()), "efficientnet-lite-pytorch EfficientNet",
+    )  # fmt: skip
 
 
 def test_photographs_are_named(classifier):

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from proofs import Pair, close
 
 import lmbook
 from lmbook import functional as F
@@ -118,8 +119,9 @@ def test_acoustic_model_equals_torch(rng):
     z, _ = torch.nn.utils.rnn.pad_packed_sequence(gru(packed)[0], batch_first=True)
     want = (z @ t["output.weight"].mT + t["output.bias"]).log_softmax(-1).transpose(0, 1)
     got = model(Tensor(x), lengths).data
+    pair = Pair("CTC recogniser", AcousticModel, "torch layers with GRU")
     for i, n in enumerate(steps):
-        np.testing.assert_allclose(got[:n, i], want[:n, i].detach().numpy(), atol=1e-12)
+        close(pair, "log-probabilities", got[:n, i], want[:n, i].detach().numpy(), 1e-12)
 
 
 def test_gradients_through_model_and_loss(rng):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import transformers as tr
+from proofs import Pair, close
 from references import save
 
 from lmbook import functional as F
@@ -124,6 +125,12 @@ def pair(case: Case, folder: Path, **options: Any) -> tuple[Any, Any]:
     return case.ours.from_pretrained(folder), theirs
 
 
+def proof(name: str) -> Pair:
+    case = CASES[name]
+    kind = getattr(tr, case.theirs).config_class.model_type
+    return Pair(name, case.ours, f"transformers {case.theirs}", f"{kind} on the Hub")
+
+
 def run_ours(model: Any, case: Case) -> tuple[Any, ...]:
     first = (tensor(INDEX), tensor(OTHER)) if isinstance(model, models.T5) else (tensor(INDEX),)
     out = model(*first, **case.inputs)
@@ -160,25 +167,26 @@ def test_logits_and_gradients(name: str, tmp_path: Path) -> None:
             assert a.shape == tuple(b.shape) and a.dtype == np.dtype(dtype)
             b = b.detach().numpy()
             assert np.abs(b).max() > 0.01
-            np.testing.assert_allclose(a.detach().numpy(), b, rtol=0, atol=limit)
+            what = "hidden states" if name == "bert" else "logits"
+            close(proof(name), what, a.detach().numpy(), b, limit)
     seeds = [np.random.default_rng(1).standard_normal(a.shape) for a in got]
     sum((a * s).sum() for a, s in zip(got, seeds)).backward()
     torch.autograd.backward(want, [torch.tensor(s) for s in seeds])
-    compare_gradients(ours, theirs, case, tmp_path, 1e-5 if name.startswith(ROUNDED) else 1e-11)
+    compare_gradients(ours, theirs, name, tmp_path, 1e-5 if name.startswith(ROUNDED) else 1e-11)
 
 
-def compare_gradients(ours: Any, theirs: Any, case: Case, folder: Path, limit: float) -> None:
+def compare_gradients(ours: Any, theirs: Any, name: str, folder: Path, limit: float) -> None:
     """Write the reference's gradients as a checkpoint of the same names, and read them as one."""
     with torch.no_grad():
         for p in theirs.parameters():
             p.copy_(p.grad if p.grad is not None else torch.zeros_like(p))
     theirs.save_pretrained(folder / "gradients")
-    want = case.ours.from_pretrained(folder / "gradients", dtype=np.float64)
+    want = CASES[name].ours.from_pretrained(folder / "gradients", dtype=np.float64)
     counted = 0
-    for (name, p), (_, g) in zip(ours.named_parameters(), want.named_parameters(), strict=True):
+    for p, (_, g) in zip(ours.parameters(), want.named_parameters(), strict=True):
         got = np.zeros(p.shape) if p.grad is None else p.grad.numpy()
         scale = max(1.0, float(np.abs(g.data).max()))
-        np.testing.assert_allclose(got, g.data, rtol=0, atol=limit * scale, err_msg=name)
+        close(proof(name), "gradients", got, g.data, limit, "max(1, max |y|)", scale)
         counted += float(np.abs(g.data).max()) > 1e-6
     # that of BERT's key biases is 0, as softmax does not see them
     assert counted > 0.8 * len(list(ours.parameters()))
@@ -221,7 +229,8 @@ def test_files_in_pieces(tmp_path: Path) -> None:
     ours, theirs = pair(CASES["llama"], tmp_path, max_shard_size="20KB")
     assert len(list(tmp_path.glob("model-*.safetensors"))) > 2
     got, want = run_ours(ours, CASES["llama"])[0], run_theirs(theirs, CASES["llama"])[0]
-    np.testing.assert_allclose(got.detach().numpy(), want.detach().numpy(), atol=1e-5)
+    pair_of = replace(proof("llama"), name="llama, files in pieces")
+    close(pair_of, "logits", got.detach().numpy(), want.detach().numpy(), 1e-5)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
@@ -233,7 +242,7 @@ def test_sixteen_bits_are_widened(dtype: str, tmp_path: Path) -> None:
     theirs = kind.from_pretrained(tmp_path, dtype=torch.float32)  # its angles were rounded, too
     ours = models.Llama.from_pretrained(tmp_path)
     got, want = ours(tensor(INDEX)).data, theirs(torch.tensor(INDEX)).logits.detach()
-    np.testing.assert_allclose(got, want.numpy(), atol=1e-5)
+    close(replace(proof("qwen2"), name=f"qwen2, {dtype} file"), "logits", got, want.numpy(), 1e-5)
     half = models.Llama.from_pretrained(tmp_path, dtype=np.float16)
     assert half.num_bytes() * 2 == ours.num_bytes()
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from proofs import Pair, close
 
 import lmbook
 from lmbook import models
@@ -167,7 +168,8 @@ def test_translator_equals_torch():
     )  # fmt: skip
     want = hidden.detach().numpy() @ host(model.embedding.weight.data).T
     got = host(model.decode(lmbook.tensor(target), memory, padding).data)
-    np.testing.assert_allclose(got, want, atol=1e-12)
+    pair = Pair("translator", models.Transformer, "torch Transformer", "torch")
+    close(pair, "logits", got, want, 1e-12)
 
 
 def test_beam_search_finds_at_least_what_greedy_finds():

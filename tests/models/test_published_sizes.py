@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from proofs import sized
 from references import (
     bert_reference,
     deepseek_reference,
@@ -68,13 +69,19 @@ def test_as_many_as_the_reference_has(family: str, name: str) -> None:
     if family == "t5" and not sizes[name].tie_word_embeddings:
         assert theirs.lm_head.weight is theirs.shared.weight  # built so, untied as it loads
         want += theirs.shared.weight.numel()
-    assert ours(family, name)["count"] == want == PRINTED.get(name, want)
+    assert want == PRINTED.get(name, want)
+    kind = FAMILIES[family][0]
+    sized(name, kind, ours(family, name)["count"], want, f"transformers {type(theirs).__name__}")
+    if name in PRINTED:
+        sized(name, kind, ours(family, name)["count"], PRINTED[name], "pinned")
     assert ours(family, name)["bytes"] == 4 * want
 
 
 def test_gpt_3s_table() -> None:
     for name, count in TABLE.items():
-        assert ours("gpt", name)["count"] == pytest.approx(count, rel=0.02)
+        sized(
+            name, models.GPT, ours("gpt", name)["count"], count, "table 2.1 of brown2020", within=0.02
+        )  # fmt: skip
 
 
 def test_llamas_formula() -> None:
@@ -84,5 +91,8 @@ def test_llamas_formula() -> None:
 
 def test_active_parameters_of_deepseek() -> None:
     """21B of V2's 236B and 37B of V3's 671B, as the reports say (they leave the embedding out)."""
-    for name, count in (("deepseek-v2", 21e9), ("deepseek-v3", 37e9)):
-        assert ours("deepseek", name)["active"] == pytest.approx(count, rel=0.02)
+    for name, count, source in (
+        ("deepseek-v2", 21e9, "DeepSeek-V2's report"), ("deepseek-v3", 37e9, "deepseek2024"),
+    ):  # fmt: skip
+        active = ours("deepseek", name)["active"]
+        sized(name, models.DeepSeek, active, count, source, within=0.02, counted="active")

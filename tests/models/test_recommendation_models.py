@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from proofs import Pair, close, sized
 from scipy.optimize import minimize
 
 import lmbook
@@ -72,7 +73,8 @@ def test_als_of_one_side_is_ridge_regression(rng):
     side = np.zeros((1, 2))
     _ridge(side, _groups(np.zeros(6, int), 1), q, np.arange(6), r - 3.5, 0.3, False)
     want = Ridge(alpha=0.3 * 6, fit_intercept=False).fit(q, r - 3.5).coef_
-    np.testing.assert_allclose(side[0], want, atol=1e-12)
+    pair = Pair("ALS, one side", MatrixFactorization, "scikit-learn Ridge")
+    close(pair, "factors", side[0], want, 1e-12)
 
 
 def test_implicit_als_minimises_the_sum_over_all_pairs(rng):
@@ -126,9 +128,10 @@ def test_ncf_sizes():
         config = NCFConfig(users, items)
         counts = [m(config).num_parameters() for m in (GMF, MLP, NeuMF)]
     tower = 64 * 32 + 32 + 32 * 16 + 16 + 16 * 8 + 8
-    assert counts[0] == (users + items) * 8 + 9
-    assert counts[1] == (users + items) * 32 + tower + 9
-    assert counts[2] == (users + items) * 40 + tower + 17
+    wanted = (8, 9), (32, tower + 9), (40, tower + 17)
+    for model, count, (width, rest) in zip((GMF, MLP, NeuMF), counts, wanted):
+        name = f"{users} users, {items} items, K = 8"
+        sized(name, model, count, (users + items) * width + rest, "layers of he2017ncf")
 
 
 def test_pretrained_fusion_is_the_weighted_mean_of_logits(rng):
@@ -141,7 +144,8 @@ def test_pretrained_fusion_is_the_weighted_mean_of_logits(rng):
     for alpha in (0.5, 0.2):
         fused = NeuMF.pretrained(gmf, mlp, alpha)
         want = alpha * gmf(users, items).data + (1 - alpha) * mlp(users, items).data
-        np.testing.assert_allclose(fused(users, items).data, want, atol=1e-5)
+        pair = Pair("NeuMF, pretrained", NeuMF, "weighted mean of GMF and MLP")
+        close(pair, "logits", fused(users, items).data, want, 1e-5, "1 + |y|")
     with pytest.raises(ValueError, match="sizes differ"):
         NeuMF.pretrained(gmf, MLP(NCFConfig(6, 7, factors=2)))
 
@@ -152,7 +156,8 @@ def test_gmf_with_ones_is_matrix_factorisation(rng):
     plain.load_state_dict({k: v for k, v in model.state_dict().items() if "output" not in k}
                           | {"mean": np.zeros(1)})  # fmt: skip
     users, items = (lmbook.tensor(rng.integers(0, 5, 9)) for _ in range(2))
-    np.testing.assert_allclose(model(users, items).data, plain(users, items).data, atol=1e-7)
+    pair = Pair("GMF with ones", GMF, "matrix factorisation")
+    close(pair, "scores", model(users, items).data, plain(users, items).data, 1e-7)
 
 
 # Factorisation machines
@@ -162,9 +167,10 @@ def test_gmf_with_ones_is_matrix_factorisation(rng):
 def test_the_fast_sum_over_pairs_is_the_double_sum(rng, shape):
     v = Tensor(rng.standard_normal(shape), requires_grad=True)
     both = [f(v) for f in (pairwise, pairwise_double_sum)]
-    np.testing.assert_allclose(both[0].data, both[1].data, atol=1e-12)
+    pair = Pair("FM identity", FactorizationMachine, "double sum over pairs")
+    close(pair, "sums", both[0].data, both[1].data, 1e-12)
     g = [lmbook.autograd.grad(y.sum(), v)[0].data for y in both]
-    np.testing.assert_allclose(*g, atol=1e-12)
+    close(pair, "gradients", *g, 1e-12)
     assert gradcheck(pairwise, v)
 
 
@@ -202,7 +208,8 @@ def test_machine_equals_its_definition(rng):
             v[row[i]] @ v[row[j]] * x[i] * x[j] for i in range(4) for j in range(i + 1, 4)
         )  # fmt: skip
         want.append(y)
-    np.testing.assert_allclose(model(lmbook.tensor(index), values).data, want, atol=1e-10)
+    pair = Pair("factorisation machine", FactorizationMachine, "definition in NumPy")
+    close(pair, "scores", model(lmbook.tensor(index), values).data, want, 1e-10)
     assert model.interaction(1, 5) == pytest.approx(float(v[1] @ v[5]))
 
 
@@ -226,7 +233,7 @@ def test_gradients_of_click_models(rng, kind):
     assert gradcheck(lambda *ps: function(index, values, *ps), leaves)
 
 
-def test_interaction_equals_torch_attention():
+def test_interaction_equals_torch_attention(rng):
     """Unscaled attention, residual and ReLU, against PyTorch's scaled_dot_product_attention."""
     layer = Interaction(5, 2, 3).double()
     function, _ = as_function(layer)
@@ -239,6 +246,10 @@ def test_interaction_equals_torch_attention():
     weights = [(6, 5)] * 4
     parity("models.Interaction", lambda *a: function(*a)[0], theirs, [(2, 4, 5), *weights],
            finite=False, layouts=("contiguous",))  # fmt: skip
+    x, *ws = (rng.standard_normal(shape) for shape in [(2, 4, 5), *weights])
+    pair = Pair("AutoInt, a layer", Interaction, "torch scaled_dot_product_attention")
+    want = theirs(*(torch.tensor(a) for a in (x, *ws))).numpy()
+    close(pair, "outputs", function(*map(Tensor, (x, *ws)))[0].data, want, 1e-12)
 
 
 def test_a_copy_of_torch_deepfm(rng):
@@ -257,7 +268,8 @@ def test_a_copy_of_torch_deepfm(rng):
     machine.load_state_dict(
         {k: x for k, x in plain.state_dict().items() if not k.startswith("deep")}
     )
-    np.testing.assert_allclose(plain(index, values).data, machine(index, values).data, atol=1e-7)
+    pair = Pair("DeepFM without its tower", DeepFM, "factorisation machine")
+    close(pair, "scores", plain(index, values).data, machine(index, values).data, 1e-7)
 
 
 def test_wrong_fields_are_named():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import pytest
 import tokenizers
 import torch
 import transformers
+from proofs import Pair, close, sized
 
 from lmbook import data, models
-from lmbook.backend import CheckpointError
+from lmbook.backend import CheckpointError, TensorFile
 
 TEXTS = [
     "eating food", "eating bread", "The stock market fell sharply.", "How do I sort a list?",
@@ -53,7 +55,10 @@ def test_vectors_are_the_references(encoder: models.SentenceEncoder, reference: 
     for size in (32, 3):
         vectors = encoder.encode(TEXTS, batch_size=size)
         assert vectors.dtype == np.float32 and vectors.shape == (len(TEXTS), 384)
-        np.testing.assert_allclose(vectors, reference, rtol=0, atol=1e-5)
+        pair = Pair(
+            "all-MiniLM-L6-v2", models.SentenceEncoder, "transformers BertModel", "bert on the Hub", True
+        )  # fmt: skip
+        close(pair, "vectors of ten texts", vectors, reference, 1e-5)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
 
 
@@ -64,8 +69,14 @@ def test_texts_of_a_like_meaning_are_near(encoder: models.SentenceEncoder) -> No
     assert v[0] @ v[2] < 0.2 and v[3] @ v[8] > 0.4 > v[3] @ v[2]
 
 
-def test_the_registry_counts_right(encoder: models.SentenceEncoder) -> None:
-    assert encoder.model.num_parameters() == 22_713_216
+def test_the_registry_counts_right(encoder: models.SentenceEncoder, folder: Path) -> None:
+    count = encoder.model.num_parameters()
+    entries = TensorFile(folder / "model.safetensors").entries.values()
+    held = sum(math.prod(shape) for kind, shape, *_ in entries if kind == "F32")
+    sized(
+        "all-MiniLM-L6-v2", models.SentenceEncoder, count, held, "arrays of the checkpoint's file"
+    )
+    assert count == 22_713_216
     assert len(encoder.model.state_dict()) == 103 and len(encoder.tokenizer) == 30_522
     assert "22,713,216 parameters in 103 arrays" in data.registry["minilm"].rows
     assert encoder.max_length == 256

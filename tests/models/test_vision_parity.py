@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from proofs import Pair, close
 from safetensors.torch import save_file
 from torch import nn as tnn
 from torchvision.models import AlexNet, resnet, vgg, vision_transformer
@@ -94,7 +95,9 @@ def test_logits_gradients_and_statistics_are_torchvision_s(name, tmp_path):
     with torch.no_grad():
         want = theirs.eval()(torch.tensor(x)).numpy()
     assert np.abs(want).max() > 0.05  # something to compare
-    np.testing.assert_allclose(ours.eval()(lmbook.tensor(x)).data, want, atol=1e-4, rtol=1e-4)
+    kind = type(theirs).__name__
+    pair = Pair(name, type(ours), f"torchvision {kind}", "torchvision")
+    close(pair, "logits", ours.eval()(lmbook.tensor(x)).data, want, 1e-4, "1 + |y|")
     ours.double().train()
     theirs.double().train()
     mine, y = lmbook.tensor(x.astype("f8"), requires_grad=True), np.array([1, 5, 0])
@@ -102,16 +105,16 @@ def test_logits_gradients_and_statistics_are_torchvision_s(name, tmp_path):
     logits, their_logits = ours(mine), theirs(other)
     F.cross_entropy(logits, lmbook.tensor(y)).backward()
     tnn.functional.cross_entropy(their_logits, torch.tensor(y)).backward()
-    np.testing.assert_allclose(logits.data, their_logits.detach().numpy(), rtol=1e-8, atol=1e-8)
+    close(pair, "logits", logits.data, their_logits.detach().numpy(), 1e-8, "1 + |y|")
     gradients = {"the image": (mine.grad, other.grad)}
     given = dict(theirs.named_parameters())
     gradients |= {n: (p.grad, given[n].grad) for n, p in ours.named_parameters()}
-    for n, (a, b) in gradients.items():
+    for a, b in gradients.values():
         unit = max(float(b.abs().max()), 1e-6)
-        np.testing.assert_allclose(a.data / unit, b.numpy() / unit, atol=1e-7, err_msg=n)
+        close(pair, "gradients", a.data, b.numpy(), 1e-7, "max |y|", unit)
     buffers = dict(theirs.named_buffers())
     for n, b in ours.named_buffers():
-        np.testing.assert_allclose(b.data, buffers[n].numpy(), rtol=1e-9, atol=1e-9, err_msg=n)
+        close(pair, "running statistics", b.data, buffers[n].numpy(), 1e-9, "1 + |y|")
     assert len(dict(ours.named_buffers())) == len(buffers)
 
 
@@ -132,7 +135,8 @@ def test_two_towers_are_torch_s_groups_and_normalisation():
     y = conv(conv(y, 8, padding=1), 10, padding=1, groups=2)
     want = f.max_pool2d(conv(y, 12, padding=1, groups=2), 3, 2).numpy()
     got = ours.features(lmbook.tensor(x.numpy())).data
-    np.testing.assert_allclose(got, want, atol=1e-5)
+    pair = Pair("AlexNet, two towers", models.AlexNet, "torch layers")
+    close(pair, "feature maps", got, want, 1e-5)
 
 
 def test_lenets_train_and_see_only_their_connections(rng):

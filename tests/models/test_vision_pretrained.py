@@ -6,10 +6,10 @@ import json
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import transformers
+from proofs import Pair, close
 from safetensors.torch import load_file, save_file
 from torchvision.models import resnet
 from vision_references import (
@@ -50,7 +50,7 @@ def test_transformers_vit(tmp_path):
     ours = models.ViT.from_pretrained(tmp_path)
     assert ours.config == models.ViTConfig(32, 8, 2, 4, 16, 24, num_classes=CLASSES, eps=1e-12)
     assert not ours.training
-    same_logits(ours, theirs, 32)
+    same_logits("ViT, from transformers", ours, theirs, 32)
 
 
 @pytest.mark.parametrize("kind", ["basic", "bottleneck"])
@@ -64,7 +64,7 @@ def test_transformers_resnet(kind, tmp_path):
     theirs.save_pretrained(tmp_path)
     ours = models.ResNet.from_pretrained(tmp_path)
     assert ours.config == models.ResNetConfig((1, 2), kind == "bottleneck", CLASSES, width=8)
-    same_logits(ours, theirs, 40)
+    same_logits(f"ResNet, {kind}, from transformers", ours, theirs, 40)
 
 
 @pytest.mark.parametrize(("size", "padding"), [(60, [5]), (64, [])])
@@ -74,7 +74,7 @@ def test_transformers_efficientnet(size, padding, tmp_path):
     theirs = save("EfficientNet", transformers.EfficientNetConfig(**given), tmp_path)
     ours = models.EfficientNet.from_pretrained(tmp_path)
     assert (ours.config.num_classes, ours.config.same, ours.config.eps) == (CLASSES, True, 1e-3)
-    same_logits(ours, theirs, size)
+    same_logits("EfficientNet, from transformers", ours, theirs, size)
 
 
 def timm_folder(folder: Any, monkeypatch: Any, **config: Any) -> dict[str, torch.Tensor]:
@@ -95,7 +95,8 @@ def test_timm_s_folder_has_torchvision_s_names(tmp_path, monkeypatch):
     theirs.load_state_dict(state)
     x = images(40)
     want = theirs(torch.tensor(x)).detach().numpy()
-    np.testing.assert_allclose(ours(lmbook.tensor(x)).data, want, atol=1e-4, rtol=1e-4)
+    pair = Pair("ResNet, from timm", models.ResNet, "torchvision ResNet", "timm on the Hub")
+    close(pair, "logits", ours(lmbook.tensor(x)).data, want, 1e-4, "1 + |y|")
     assert not ours.training
 
 
@@ -231,7 +232,10 @@ def test_timm_s_efficientnets(architecture, tmp_path, monkeypatch):
             module.eps = 1e-3
     x = images(size)
     want = theirs(torch.tensor(x)).detach().numpy()
-    np.testing.assert_allclose(ours(lmbook.tensor(x)).data, want, atol=1e-4, rtol=1e-4)
+    pair = Pair(
+        "EfficientNet, from timm", models.EfficientNet, "torchvision EfficientNet", "timm on the Hub"
+    )  # fmt: skip
+    close(pair, "logits", ours(lmbook.tensor(x)).data, want, 1e-4, "1 + |y|")
     (tmp_path / "config.json").write_text(json.dumps(config | {"architecture": "efficientnet_l2"}))
     with pytest.raises(CheckpointError, match="architecture is 'efficientnet_l2'"):
         models.EfficientNet.from_pretrained(tmp_path)

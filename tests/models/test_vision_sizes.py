@@ -7,6 +7,7 @@ import re
 import pytest
 import torch
 import torchvision
+from proofs import sized
 
 from lmbook import models
 from lmbook.models.efficientnet import channels
@@ -39,8 +40,10 @@ def test_names_shapes_and_count_are_torchvision_s(name):
         theirs = getattr(torchvision.models, name)()
     shapes = {n: tuple(a.shape) for n, a in theirs.state_dict().items()}
     assert {n: a.shape for n, a in ours.state_dict().items()} == shapes
-    assert ours.num_parameters() == sum(p.numel() for p in theirs.parameters())
-    assert ours.num_parameters() == KNOWN.get(name, ours.num_parameters())
+    count = ours.num_parameters()
+    sized(name, kind, count, sum(p.numel() for p in theirs.parameters()), f"torchvision {name}")
+    if name in KNOWN:
+        sized(name, kind, count, KNOWN[name], "pinned")
 
 
 def test_all_that_were_asked_for_are_there():
@@ -54,9 +57,13 @@ def test_all_that_were_asked_for_are_there():
 @pytest.mark.parametrize(("size", "millions"), [(0, 4.7), (1, 5.4), (2, 6.1), (3, 8.2), (4, 13.0)])
 def test_lite_networks_have_the_published_counts(size, millions):
     """In millions, as the README of EfficientNet-lite tells them."""
+    name = f"efficientnet_lite{size}"
     with shapes_only():
-        model = models.EfficientNet(models.EFFICIENTNETS[f"efficientnet_lite{size}"])
-    assert round(model.num_parameters() / 1e6, 1) == millions
+        count = models.EfficientNet(models.EFFICIENTNETS[name]).num_parameters()
+    assert round(count / 1e6, 1) == millions
+    sized(
+        name, models.EfficientNet, count, 1e6 * millions, "README of EfficientNet-lite", 0.05 / millions
+    )  # fmt: skip
 
 
 def test_paper_s_alexnet_and_lenet():
@@ -68,14 +75,21 @@ def test_paper_s_alexnet_and_lenet():
         + 256 * (192 * 9 + 1)
     )  # fmt: skip
     dense = 4096 * (256 * 36 + 1) + 4096 * 4097 + 1000 * 4097
-    assert alexnet.num_parameters() == convolutions + dense == 60_965_224
+    assert alexnet.num_parameters() == 60_965_224
+    sized(
+        "alexnet, two towers", models.AlexNet, alexnet.num_parameters(), convolutions + dense,
+        "layers of krizhevsky2012",
+    )  # fmt: skip
     lenet = models.LeNet5(models.LeNetConfig())
     layers = [
         getattr(lenet, name).num_parameters() for name in ("c1", "s2", "c3", "s4", "c5", "f6")
     ]
     assert layers == [156, 12, 1516, 32, 48_120, 10_164]
-    assert lenet.num_parameters() == 60_000
-    assert models.LeNet(models.LeNetConfig()).num_parameters() == 61_706
+    count = lenet.num_parameters()
+    sized("lenet-5 of 1998", models.LeNet5, count, 60_000, "lecun1998, section II.B")
+    count = models.LeNet(models.LeNetConfig()).num_parameters()
+    layers = [6 * 26, 16 * (6 * 25 + 1), 120 * (16 * 25 + 1), 84 * 121, 10 * 85]
+    sized("lenet", models.LeNet, count, sum(layers), "the sum of its layers")
 
 
 def test_channels_round_to_eight_and_lose_no_tenth():

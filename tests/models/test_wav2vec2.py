@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from proofs import Pair, close, sized
 from safetensors.numpy import save_file
 
 import lmbook
@@ -40,6 +41,11 @@ OFF = dict.fromkeys(
 )  # fmt: skip
 
 
+def proof(kind, ours=Wav2Vec2Model):
+    name = f"wav2vec 2.0, {kind}"
+    return Pair(name, ours, f"transformers {ours.__name__}", "wav2vec2 on the Hub")
+
+
 def both(kind, tmp_path, ours=Wav2Vec2Model, theirs="Wav2Vec2Model"):
     """The two models with the reference's random weights, read by ours from its safetensors file."""
     torch.manual_seed(0)
@@ -61,10 +67,11 @@ def test_hidden_states_equal_transformers(kind, tmp_path, rng):
     x = rng.standard_normal((2, 400))
     want = reference(torch.tensor(x))
     hidden, features = model(Tensor(x))
-    np.testing.assert_allclose(hidden.data, want.last_hidden_state.detach().numpy(), atol=1e-9)
-    np.testing.assert_allclose(features.data, want.extract_features.detach().numpy(), atol=1e-9)
+    last = want.last_hidden_state.detach().numpy()
+    close(proof(kind), "hidden states", hidden.data, last, 1e-9)
+    close(proof(kind), "features", features.data, want.extract_features.detach().numpy(), 1e-9)
     single = model.float()(Tensor(x.astype(np.float32)))[0].data
-    np.testing.assert_allclose(single, want.last_hidden_state.detach().numpy(), atol=1e-4)
+    close(proof(kind), "hidden states", single, last, 1e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -85,7 +92,7 @@ def test_lengths_and_masks_equal_transformers(kind, tmp_path, rng):
     ).last_hidden_state.detach().numpy()  # fmt: skip
     got = model(Tensor(x), lengths, mask)[0].data
     for row, n in enumerate(moments):
-        np.testing.assert_allclose(got[row, :n], want[row, :n], atol=1e-9)
+        close(proof(kind), "hidden states, masked", got[row, :n], want[row, :n], 1e-9)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -93,6 +100,7 @@ def test_pre_training_loss_and_gradients_equal_transformers(kind, tmp_path, rng)
     model, reference = both(
         kind, tmp_path, Wav2Vec2ForPreTraining, "Wav2Vec2ForPreTraining"
     )  # fmt: skip
+    pair = proof(kind, Wav2Vec2ForPreTraining)
     x = rng.standard_normal((2, 400))
     t = int(model.wav2vec2.output_lengths(400))
     mask = span_mask((2, t), 0.2, 3, np.random.default_rng(0))
@@ -103,13 +111,12 @@ def test_pre_training_loss_and_gradients_equal_transformers(kind, tmp_path, rng)
         sampled_negative_indices=torch.tensor(negatives),
     )  # fmt: skip
     got = model(Tensor(x), mask, negatives)
-    for name, ours, theirs in (
-        ("loss", got.loss, want.loss), ("contrastive", got.contrastive, want.contrastive_loss),
-        ("diversity", got.diversity, want.diversity_loss),
+    for ours, theirs in (
+        (got.loss, want.loss), (got.contrastive, want.contrastive_loss),
+        (got.diversity, want.diversity_loss),
     ):  # fmt: skip
-        assert ours.item() == pytest.approx(theirs.item(), rel=1e-5), (
-            name
-        )  # theirs: cosines in float32
+        y = theirs.item()  # its cosines are float32
+        close(pair, "loss and its two parts", ours.data, y, 1e-5, "|y|", abs(y))
     got.loss.backward()
     want.loss.backward()
     theirs = dict(reference.named_parameters())
@@ -117,9 +124,8 @@ def test_pre_training_loss_and_gradients_equal_transformers(kind, tmp_path, rng)
         g = theirs[name].grad
         mine = np.zeros(p.shape) if p.grad is None else p.grad.data
         other = np.zeros(p.shape) if g is None else g.numpy()
-        np.testing.assert_allclose(
-            mine, other, atol=2e-5 * max(1, np.abs(other).max()), err_msg=name
-        )
+        unit = max(1.0, float(np.abs(other).max()))
+        close(pair, "gradients", mine, other, 2e-5, "max(1, max |y|)", unit)
 
 
 def test_ctc_head_and_loss_equal_transformers(tmp_path, rng):
@@ -128,10 +134,12 @@ def test_ctc_head_and_loss_equal_transformers(tmp_path, rng):
     x, labels = rng.standard_normal((2, 400)), np.array([[1, 2, 2, 5], [3, 4, 7, 1]])
     want = reference(torch.tensor(x), labels=torch.tensor(labels))
     logits = model(Tensor(x))
-    np.testing.assert_allclose(logits.data, want.logits.detach().numpy(), atol=1e-9)
+    pair = proof("large", Wav2Vec2ForCTC)
+    close(pair, "logits", logits.data, want.logits.detach().numpy(), 1e-9)
     steps = np.full(2, logits.shape[1])
     loss = F.ctc_loss(F.log_softmax(logits).transpose(0, 1), labels, steps, [4, 4])
-    assert loss.item() == pytest.approx(want.loss.item(), rel=1e-5)  # theirs is computed in float32
+    y = want.loss.item()  # theirs is computed in float32
+    close(pair, "CTC loss", loss.data, y, 1e-5, "|y|", abs(y))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -149,9 +157,10 @@ def test_published_sizes(kind, ours, theirs):
         reference = getattr(transformers, theirs)(transformers.Wav2Vec2Config(**names))
     shapes = {k: tuple(v.shape) for k, v in reference.named_parameters()}
     assert {k: v.shape for k, v in model.named_parameters()} == shapes
-    assert model.num_parameters() == sum(p.numel() for p in reference.parameters())
-    millions = model.num_parameters() / 1e6
-    assert millions == pytest.approx(95 if kind == "base" else 317, rel=0.01)
+    name, count = f"{kind}, {ours.__name__.removeprefix('Wav2Vec2')}", model.num_parameters()
+    total = sum(p.numel() for p in reference.parameters())
+    sized(name, ours, count, total, f"transformers {theirs}")
+    sized(name, ours, count, 95e6 if kind == "base" else 317e6, "baevski2020", within=0.01)
 
 
 def test_a_moment_sees_400_samples_and_stands_every_320(rng):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from proofs import Pair, close
 from safetensors.numpy import load_file, save_file
 from test_wav2vec2 import KINDS, OFF, SMALL
 
@@ -57,10 +58,15 @@ def test_a_published_folder_gives_the_same_letters(kind, older, tmp_path, rng):
     assert not model.training and model.config.conv_dim == SMALL["conv_dim"]
     x = rng.standard_normal((2, 400)).astype(np.float32)
     want = reference(torch.tensor(x)).logits.detach().numpy()
-    np.testing.assert_allclose(model(Tensor(x)).data, want, atol=1e-5)
+    names = "wav2vec2 on the Hub, weight_g and weight_v" if older else "wav2vec2 on the Hub"
+    pair = Pair(
+        f"wav2vec 2.0, {kind}, {'older' if older else 'newer'} file", Wav2Vec2ForCTC,
+        "transformers Wav2Vec2ForCTC", names,
+    )  # fmt: skip
+    close(pair, "logits", model(Tensor(x)).data, want, 1e-5)
     double = Wav2Vec2ForCTC.from_pretrained(tmp_path, dtype=np.float64)
     want = reference.double()(torch.tensor(x).double()).logits.detach().numpy()
-    np.testing.assert_allclose(double(Tensor(x.astype(float))).data, want, atol=1e-10)
+    close(pair, "logits", double(Tensor(x.astype(float))).data, want, 1e-10)
 
 
 def test_one_file_for_the_three_kinds_of_model(tmp_path, rng):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from proofs import Pair, close, sized
 
 import lmbook
 from lmbook import data
@@ -36,7 +37,10 @@ def test_published_receptive_field():
         model = WaveNet(WaveNetConfig())
     r, s, q = 32, 64, 256
     layer = (2 * 2 * r * r + 2 * r) + (s * r + s) + (r * r + r)
-    assert model.num_parameters() == q * r + 10 * layer - (r * r + r) + (s * s + s) + (q * s + q)
+    count = q * r + 10 * layer - (r * r + r) + (s * s + s) + (q * s + q)
+    sized(
+        "one stack of ten layers", WaveNet, model.num_parameters(), count, "the sum of its layers"
+    )
 
 
 def test_the_future_is_not_heard(rng):
@@ -95,8 +99,9 @@ def test_a_layer_equals_torch(rng):
         torch.tensor(x) + torch.nn.functional.conv1d(z, *res),
         torch.nn.functional.conv1d(z, *skip),
     )
+    pair = Pair("WaveNet, a layer", WaveNet, "torch conv1d")
     for ours, theirs in zip(model.layers[0](Tensor(x)), want):
-        np.testing.assert_allclose(ours.data, theirs.numpy(), atol=1e-12)
+        close(pair, "residual and skip", ours.data, theirs.numpy(), 1e-12)
     assert layer.reach == 4 and layer.residual is None
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from proofs import Pair, close
 from torch import nn as tnn
 from torchvision.models import efficientnet, resnet
 
@@ -46,9 +47,12 @@ def images(size: int, batch: int = 3) -> np.ndarray:
     return np.random.default_rng(1).standard_normal((batch, 3, size, size)).astype(np.float32)
 
 
-def same_logits(ours: nn.Module, theirs: tnn.Module, size: int) -> None:
+def same_logits(name: str, ours: nn.Module, theirs: tnn.Module, size: int) -> None:
     x = images(size)
     with torch.no_grad():
         want = theirs(torch.tensor(x)).logits.numpy()
     assert np.abs(want).max() > 0.05
-    np.testing.assert_allclose(ours.eval()(lmbook.tensor(x)).data, want, atol=1e-4, rtol=1e-4)
+    config: Any = theirs.config
+    reference = f"transformers {type(theirs).__name__}"
+    pair = Pair(name, type(ours), reference, f"{config.model_type} on the Hub")
+    close(pair, "logits", ours.eval()(lmbook.tensor(x)).data, want, 1e-4, "1 + |y|")
