@@ -254,7 +254,9 @@ def test() -> None:
         quiet = {"LMBOOK_LIVE": "0", "LMBOOK_PROGRESS": "0", **ONE_THREAD}
         run("notebooks", pytest(*nbval), keep_going=True, **quiet)
     slowest = ["--durations", "40", "--durations-min", "8"]
-    run("tests", pytest(*slowest, "tests"), keep_going=True, **ONE_THREAD)
+    # tests start hundreds of programs: compiled modules are kept, even where that is switched off
+    quiet = {"PYTHONDONTWRITEBYTECODE": "", **ONE_THREAD}
+    run("tests", pytest(*slowest, "tests"), keep_going=True, **quiet)
 
 
 def clean() -> None:

@@ -25,7 +25,7 @@ from typing import Any
 from book.tools import exercises as tool
 from book.tools import notebooks
 from book.tools.notebooks import ROOT
-from lmbook.grader import find, run
+from lmbook.grader import exercises, find, run
 
 WRONG = ROOT / "tests" / "grader" / "wrong"
 SEEDS = (0, 1, 20)
@@ -115,6 +115,7 @@ def section(number: str) -> dict[str, dict[str, Any]]:
     solution = notebooks.read(notebook_of(number))
     given = tool.hand_out(solution, "exercises/x.ipynb")
     wanted = tool.answer_cells(solution)
+    exercises()  # imported here, the tests need not be imported by every copy
     found: dict[str, dict[str, Any]] = {}
     names, at = _fresh(), 0
     for name, index in sorted(wanted.items(), key=lambda item: item[1]):
@@ -171,8 +172,6 @@ def complaints(found: dict[str, dict[str, Any]], least: int = 3) -> list[str]:
 
 def main(sections: list[str]) -> int:
     """Print what became of each answer; exit code 1 if something is not as it must be."""
-    from lmbook.grader import exercises
-
     bad = 0
     for number in sections or sorted({e.section for e in exercises()}):
         found = in_process_of_its_own(number)
