@@ -178,7 +178,7 @@ def rows(found: Estimate) -> list[tuple[str, str]]:
         ("FLOP of training", f"{found.flop:.3g}"),
         ("weights at 2 bytes", f"{_round(found.weights / 1e9)} GB"),
         ("state of training at 16 bytes", f"{_round(found.state / 1e9)} GB"),
-        ("state on each accelerator, divided", f"{bytes_each / 1e9:,.3g} of {cluster.memory / 1e9:g} GB"),
+        ("state on each, divided", f"{bytes_each / 1e9:,.3g} of {cluster.memory / 1e9:g} GB"),
         ("accelerators", f"{cluster.accelerators:,} {cluster.name}"),
         ("speed of each", f"{cluster.peak * found.utilisation / 1e12:,.4g} TFLOP/s"),
         ("time", _time(found.bill.days)),
@@ -206,9 +206,7 @@ def _beside(found: Estimate) -> list[tuple[str, str]]:
             )
         )
     if row and row.hours:
-        lines.append(
-            ("accelerator-hours as published", f"{_round(row.hours)} on {row.accelerator}")
-        )
+        lines.append(("hours as published", f"{_round(row.hours)} on {row.accelerator}"))
     return lines
 
 

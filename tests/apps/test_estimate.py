@@ -136,7 +136,7 @@ def test_published_hours_within_a_factor_of_two() -> None:
 def test_what_was_published_stands_beside() -> None:
     lines = dict(rows(estimate("Llama 3.1", count=16384)))
     assert lines["FLOP as published"] == "3.8e+25, the estimate +8%"
-    assert lines["accelerator-hours as published"] == "30,840,000 on H100"
+    assert lines["hours as published"] == "30,840,000 on H100"
     lines = dict(rows(estimate("Kimi K2", accelerator="H800", count=1024)))
     assert lines["FLOP as published"].endswith("(by a rule like this one)")
     assert "FLOP as published" not in dict(rows(estimate("Llama 3.1", 1e12, count=16384)))

@@ -66,20 +66,35 @@ def edges(ns, rng):  # type: ignore[no-untyped-def]
 masked = Exercise("1.2.1-b", title="A mask that slips", kind="debug", points=3, needs=["hide"])
 
 
-def hidden(ns, ids, chosen, fate, other, of):  # type: ignore[no-untyped-def]
+def hidden(ns, ids, chosen, fate, other, of, labels=False):  # type: ignore[no-untyped-def]
+    """What the model reads, or the labels."""
     ids, chosen, fate, other = (np.asarray(v) for v in (ids, chosen, fate, other))
     kept = ids.copy()
     got = ns.hide(ids, chosen, fate, other, 99)
     expect_that(np.array_equal(ids, kept), f"{of}: the text that was given has been changed")
+    if labels:
+        expect(got[1], np.where(chosen, ids, -100), of=f"{of}: the labels")
+        return
     read = np.where(chosen & (fate < 0.8), 99, ids)
     read = np.where(chosen & (fate >= 0.9), other, read)
     expect(got[0], read, of=f"{of}: what the model reads")
-    expect(got[1], np.where(chosen, ids, -100), of=f"{of}: the labels")
 
 
-@masked.test("one token behind the mask", "What is the label of a token that was not chosen?")
-def one_token(ns, rng):  # type: ignore[no-untyped-def]
-    hidden(ns, [5, 6, 7], [False, True, False], [0.5, 0.5, 0.5], [1, 2, 3], "one token of three")
+def many(ns, rng, labels=False):  # type: ignore[no-untyped-def]
+    for _ in range(4):
+        shape = (3, 20)
+        ids, other = rng.integers(90, size=shape), rng.integers(90, size=shape)
+        chosen, fate = rng.random(shape) < 0.4, rng.random(shape)
+        hidden(ns, ids, chosen, fate, other, "random tokens", labels)
+
+
+@masked.test(
+    "labels", "What is the label of a chosen token with fate 0.85? And of one that was not chosen?"
+)
+def all_labels(ns, rng):  # type: ignore[no-untyped-def]
+    fates, other = [0.5, 0.85, 0.95, 0.1], [1, 2, 3, 4]
+    hidden(ns, [5, 6, 7, 8], [False, True, True, True], fates, other, "three of four", True)
+    many(ns, rng, labels=True)
 
 
 @masked.hidden("three fates", "Follow a chosen token with fate 0.85, and one with 0.95.")
@@ -90,10 +105,14 @@ def three_fates(ns, rng):  # type: ignore[no-untyped-def]
 @masked.hidden("only the chosen", "May a token change that was not chosen?")
 def only_chosen(ns, rng):  # type: ignore[no-untyped-def]
     hidden(ns, [5, 6, 7], [False] * 3, [0.1, 0.85, 0.95], [1, 2, 3], "nothing chosen")
-    for _ in range(4):
-        shape = (3, 20)
-        ids, other = rng.integers(90, size=shape), rng.integers(90, size=shape)
-        hidden(ns, ids, rng.random(shape) < 0.4, rng.random(shape), other, "random tokens")
+    hidden(ns, [5, 6, 7], [False, True, False], [0.5] * 3, [1, 2, 3], "one token of three")
+
+
+@masked.hidden(
+    "any text", "Go through the three fates, for tokens that are chosen and for those that are not."
+)
+def any_text(ns, rng):  # type: ignore[no-untyped-def]
+    many(ns, rng)
 
 
 # 1.2.1-c
