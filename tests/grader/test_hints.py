@@ -39,3 +39,19 @@ def test_the_hint_fits_the_slip(exercise: str, answer: str, says: str) -> None:
     text = " ".join(show.as_text(result).split())
     assert result.status == "not yet" and "nan" not in text
     assert says in text
+
+
+SPARED = [
+    ("1.2.4-a", "penalty_once", {"one person", "people without ratings"}),
+    ("1.2.4-b", "one_too_many", {"films that were met"}),
+    ("1.2.4-b", "ties_in_favour", {"a list of k", "films that were met"}),
+]
+
+
+@pytest.mark.parametrize(("exercise", "answer", "passes"), SPARED)
+def test_what_is_right_is_not_called_wrong(exercise: str, answer: str, passes: set[str]) -> None:
+    path = WRONG / exercise.partition("-")[0] / exercise / f"{answer}.py"
+    names: dict[str, object] = {"np": np}
+    exec(path.read_text(encoding="utf-8"), names)
+    result = run(find(exercise), names, seed=1)
+    assert {o.name for o in result.outcomes if o.passed} == passes

@@ -16,15 +16,19 @@ def objective(side, q, c, users, items, ratings, weight):  # type: ignore[no-unt
     return ((ratings - guess) ** 2).sum() + weight * (times * (side**2).sum(axis=1)).sum()
 
 
-def drawn(rng, people, films, factors, n):  # type: ignore[no-untyped-def]
+def drawn(rng, people, films, factors, n, once):  # type: ignore[no-untyped-def]
     pairs = rng.permutation(people * films)[:n]
+    users = rng.permutation(people)[:n] if once else pairs // films
     q, c = rng.normal(size=(films, factors)), rng.normal(size=films)
-    return q, c, pairs // films, pairs % films, rng.normal(size=n)
+    return q, c, users, pairs % films, rng.normal(size=n)
 
 
-def lowest(ns, rng, people, films, factors, n, weight):  # type: ignore[no-untyped-def]
-    """The gradient of the objective is zero at the answer: it is quadratic, so that is its minimum."""
-    q, c, users, items, ratings = drawn(rng, people, films, factors, n)
+def lowest(ns, rng, people, films, factors, n, weight, once=False):  # type: ignore[no-untyped-def]
+    """The gradient of the objective is zero at the answer: it is quadratic, so that is its minimum.
+
+    With `once` nobody has more than one rating, so that counting them in the penalty changes nothing.
+    """
+    q, c, users, items, ratings = drawn(rng, people, films, factors, n, once)
     got = expect_unchanged(
         lambda *a: ns.update(*a, weight, people), q, c, users, items, ratings, of="update"
     )
@@ -51,9 +55,12 @@ def lowest(ns, rng, people, films, factors, n, weight):  # type: ignore[no-untyp
                 )
 
 
-@half.test("one person", "One ridge regression: which column belongs to the bias?")
+@half.test(
+    "one person",
+    "One ridge regression: what of y is known already, and which column is the bias's?",
+)
 def one_person(ns, rng):  # type: ignore[no-untyped-def]
-    lowest(ns, rng, 1, 8, 2, 8, 0.2)
+    lowest(ns, rng, 1, 8, 2, 1, 0.2, once=True)
 
 
 @half.hidden("many people", "The penalty counts each person's ratings: is it stronger with many?")
@@ -64,7 +71,7 @@ def many_people(ns, rng):  # type: ignore[no-untyped-def]
 
 @half.hidden("people without ratings", "What does least squares say where there is no data?")
 def without(ns, rng):  # type: ignore[no-untyped-def]
-    lowest(ns, rng, 30, 5, 2, 12, 0.1)
+    lowest(ns, rng, 30, 5, 2, 12, 0.1, once=True)
 
 
 # 1.2.4-b
@@ -102,6 +109,19 @@ def list_of_k(ns, rng):  # type: ignore[no-untyped-def]
 
 @fair.hidden("films that were met", "May a film be suggested that the person has met?")
 def met(ns, rng):  # type: ignore[no-untyped-def]
+    """No ties, and few or many films above the target: neither how ties count nor `<=` matters."""
+    scores = rng.permuted(np.tile(np.arange(12.0), (8, 1)), axis=1)
+    seen, target = np.zeros((8, 12), bool), np.zeros(8, int)
+    ahead = [(1, 4), (0, 5), (1, 6), (0, 8), (5, 2), (6, 3), (5, 5), (1, 3)]
+    for row, (above, out) in enumerate(ahead):  # films above the target: not met, and met
+        order = np.argsort(-scores[row])
+        target[row] = order[above + out]
+        seen[row, order[rng.permutation(above + out)[:out]]] = True
+    ranked(ns, scores, target, seen, 3, "HR@3 where films above the target were met")
+
+
+@fair.hidden("all at once", "Passed the others? Then a film that was met may still be a tie.")
+def all_at_once(ns, rng):  # type: ignore[no-untyped-def]
     for _ in range(4):
         scores, target = rng.integers(0, 6, (8, 12)).astype(float), rng.integers(0, 12, 8)
         seen = rng.random((8, 12)) < 0.5
