@@ -1,0 +1,9 @@
+def status(headers, port):
+    asked = {name.lower(): value for name, value in headers.items()}
+    names = [f"127.0.0.1:{port}", f"localhost:{port}"]
+    host, origin = asked.get("host"), asked.get("origin")
+    return (
+        200
+        if host in names and (origin is None or origin.partition("://")[2] in names)
+        else 403
+    )

@@ -1,0 +1,8 @@
+def number(given, name, least, most, default=None):
+    value = given[name] if name in given else default
+    kind = isinstance(value, int | float) and not isinstance(value, bool)
+    if not kind or not least <= value <= most:
+        if default is not None:
+            return default
+        raise ValueError(f"{name} is {value}, and must be from {least} to {most}")
+    return value
