@@ -22,6 +22,12 @@ TOLD = [
     ("3.4.1-c", "four_bytes", "doubles is not right: a double has 8 bytes"),
     ("3.4.1-c", "three_warps", "divergent is not right: all lanes of one of yours agree"),
     ("3.4.1-d", "pixel_by_pixel", "right, but no shared memory is used"),
+    ("B.0-a", "one_spelling", "`HOST`, `Host` and `host` are one header"),
+    ("B.0-a", "null_is_none", "Origin 'null': should be 403; got 200"),
+    ("B.0-b", "true_is_one", "In Python `isinstance(True, int)` holds"),
+    ("B.0-b", "no_bounds_named", "message of the ValueError should name"),
+    ("B.0-c", "changes_on_the_way", "Change nothing before"),
+    ("B.0-c", "stretched", "a tensor of shape (4,) for one of (3, 4)"),
     ("B.2-a", "in_place", "weight, which was given, afterwards should be"),
     ("B.2-d", "calls_the_package", "uses fit_temperature: write the search yourself"),
     ("B.3-a", "one_too_long", "a span of one token too many: got tokens (2, 5)"),
@@ -44,6 +50,20 @@ def test_the_hint_fits_the_slip(exercise: str, answer: str, says: str) -> None:
 SPARED = [
     ("1.2.4-a", "penalty_once", {"one person", "people without ratings"}),
     ("1.2.4-b", "one_too_many", {"films that were met"}),
+    (
+        "B.0-c",
+        "stretched",
+        {
+            "a file that fits",
+            "missing",
+            "extra",
+            "dtypes",
+            "all of them, by name",
+            "load fills the model's arrays",
+            "all or nothing",
+            "the error has every complaint",
+        },
+    ),
     ("1.2.4-b", "ties_in_favour", {"a list of k", "films that were met"}),
 ]
 
