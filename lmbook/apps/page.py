@@ -259,8 +259,9 @@ def text_of(given: Given, name: str, most: int) -> str:
 def number_of(given: Given, name: str, least: float, most: float, default: float) -> float:
     """A number from `least` to `most`, as a number or its text; else `ValueError`."""
     value = given.get(name, default)
+    is_number = isinstance(value, int | float | str) and not isinstance(value, bool)
     try:
-        number = float(value) if isinstance(value, int | float | str) else math.nan
+        number = float(value) if is_number else math.nan
     except (ValueError, OverflowError):
         number = math.nan
     if not least <= number <= most:

@@ -186,7 +186,7 @@ def test_inputs() -> None:
             text_of(bad, "prompt", 1000)
     assert number_of({"t": "0.5"}, "t", 0, 2, 1) == 0.5 and number_of({}, "t", 0, 2, 1) == 1
     for value, shown in (("x", "'x'"), (None, "'None'"), ([], r"'\[\]'"), ("nan", "'nan'"), (-1, "-1"),
-                         (3, "3"), ("3", "3"), ("9" * 400, "9" * 40)):  # fmt: skip
+                         (3, "3"), ("3", "3"), ("9" * 400, "9" * 40), (True, "'True'")):  # fmt: skip
         with pytest.raises(ValueError, match=f"^t is {shown}, and must be from 0 to 2"):
             number_of({"t": value}, "t", 0, 2, 1)
 
