@@ -9,21 +9,18 @@ from __future__ import annotations
 
 import csv
 import inspect
-import json
 import math
-import os
 import re
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from book.tools import parity
+from tests.models.proofs import RECORDS
+
 ROOT = Path(__file__).resolve().parents[2]
 FACTS = ROOT / "book" / "facts"
 SIZES, LOGITS, MEMORY = (FACTS / f"models_{name}.csv" for name in ("sizes", "logits", "memory"))
-RECORDS = "LMBOOK_MODEL_RECORDS"
 ROOM = 4.0
 LEAST = {"float32": 1e-7, "float64": 1e-15}  # where nothing differs here, something may elsewhere
 COLUMNS = {
@@ -48,19 +45,9 @@ Tables = dict[Path, list[Row]]
 
 
 def records() -> list[dict[str, Any]]:
-    """What the tests of models note, run in a process of their own."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "records.jsonl"
-        code = "from book.tools.model_facts import run_tests; raise SystemExit(run_tests())"
-        done = subprocess.run(
-            [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, RECORDS: str(path)},
-            capture_output=True, text=True,
-        )  # fmt: skip
-        if done.returncode:
-            raise RuntimeError(
-                f"tests of models failed:\n{done.stdout[-4000:]}{done.stderr[-2000:]}"
-            )
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    """What the tests of models note."""
+    code = "from book.tools.model_facts import run_tests; raise SystemExit(run_tests())"
+    return parity.noted(code, RECORDS)
 
 
 def run_tests() -> int:

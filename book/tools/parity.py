@@ -37,17 +37,20 @@ Row = dict[str, str]
 
 
 def records(count: bool = False) -> list[dict[str, Any]]:
-    """What the parity tests record, run in a process of their own; `count` leaves the computing out."""
+    """What the parity tests record; `count` leaves the computing out."""
+    code = f"from book.tools.parity import run_tests; raise SystemExit(run_tests({count}))"
+    return noted(code, "LMBOOK_PARITY_RECORDS")
+
+
+def noted(code: str, variable: str) -> list[dict[str, Any]]:
+    """Run tests in a process of their own; the records in the file that `variable` names to them."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "records.jsonl"
-        environment = {**os.environ, "LMBOOK_PARITY_RECORDS": str(path)}
-        code = f"from book.tools.parity import run_tests; raise SystemExit(run_tests({count}))"
+        environment = {**os.environ, variable: str(path)}
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment,
                               capture_output=True, text=True)  # fmt: skip
         if done.returncode:
-            raise RuntimeError(
-                f"the parity tests failed:\n{done.stdout[-4000:]}{done.stderr[-2000:]}"
-            )
+            raise RuntimeError(f"the tests failed:\n{done.stdout[-4000:]}{done.stderr[-2000:]}")
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
