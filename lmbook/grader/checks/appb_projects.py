@@ -29,6 +29,8 @@ def itself(ns, rng):  # type: ignore[no-untyped-def]
     for name in ("127.0.0.1:8000", "localhost:8000"):
         own = {"Host": name, "Accept": "*/*"}
         answered(ns, 8000, 200, own, own | {"Origin": f"http://{name}"})
+    either = {"Host": "localhost:8000", "Origin": "http://127.0.0.1:8000"}
+    answered(ns, 8000, 200, either)
 
 
 @door.hidden("another port", "Another program of this machine has the same name, and another port.")
@@ -43,7 +45,7 @@ def another_name(ns, rng):  # type: ignore[no-untyped-def]
     port = drawn_port(rng)
     names = ("site.example", f"site.example:{port}", f"127.0.0.1:{port}.site.example",
              f"localhost:{port}.site.example:{port}", f"localhost.site.example:{port}",
-             f"site-localhost:{port}")  # fmt: skip
+             f"site-localhost:{port}", f"LOCALHOST:{port}", f" localhost:{port}")  # fmt: skip
     answered(ns, port, 403, *({"Host": name} for name in names))
 
 
@@ -69,10 +71,11 @@ def resembles(ns, rng):  # type: ignore[no-untyped-def]
     answered(ns, port, 403, *({"Host": name, "Origin": origin} for origin in origins))
 
 
-@door.hidden("a page without a name", "`null` as an `Origin` is not the same as none.")
+@door.hidden("a page without a name", "An `Origin` that is `null` or empty is there all the same.")
 def nameless(ns, rng):  # type: ignore[no-untyped-def]
     port = drawn_port(rng)
-    answered(ns, port, 403, {"Host": f"localhost:{port}", "Origin": "null"})
+    own = {"Host": f"localhost:{port}"}
+    answered(ns, port, 403, own | {"Origin": "null"}, own | {"Origin": ""})
 
 
 @door.hidden("headers in any case", "`HOST`, `Host` and `host` are one header.")
@@ -123,6 +126,10 @@ def bounds(ns, rng):  # type: ignore[no-untyped-def]
 def outside(ns, rng):  # type: ignore[no-untyped-def]
     for value in (1, 65, 64.001, -7, float("inf"), float("-inf")):
         refused(ns, {"tokens": value}, 2, 64)
+    expect_error(
+        lambda: ns.number({"tokens": 10**400}, "tokens", 2, 64), ValueError,
+        "number({'tokens': 10**400}, 'tokens', 2, 64), too large for a float,",
+    )  # fmt: skip
 
 
 @field.hidden("NaN", "Every comparison with NaN is false: ask what has to be true.")
@@ -142,7 +149,7 @@ def truth(ns, rng):  # type: ignore[no-untyped-def]
         refused(ns, {"tokens": value}, 0, 64)
 
 
-@field.hidden("a default is for what is missing", "Which values does `or` take for missing ones?")
+@field.hidden("a default is for what is missing", "Is the field there? Its value may be 0 or null.")
 def default(ns, rng):  # type: ignore[no-untyped-def]
     returned(ns, {"other": 9}, 3, 2, 64, default=3)
     returned(ns, {"tokens": 0}, 0, 0, 64, default=3)
@@ -192,9 +199,12 @@ def complained(ns, tensors, wanted, parts, of):  # type: ignore[no-untyped-def]
     expect_that(
         len(got) == len(parts), f"{of}: complaints expected: {len(parts)}; there are {len(got)}"
     )
-    for sentence, texts in zip(got, parts):
+    for place, (sentence, texts) in enumerate(zip(got, parts), start=1):
         for part in texts:
-            expect_that(part in sentence, f"{of}: {part} should be in {shown(sentence)}")
+            expect_that(
+                part in sentence,
+                f"{of}: sentence {place} should have {part}; got {shown(sentence)}",
+            )
 
 
 @whole.test("a file that fits", "Nothing to complain of: an empty list.")
@@ -231,6 +241,10 @@ def dtypes(ns, rng):  # type: ignore[no-untyped-def]
             ns, {"embed": np.ones((2, 3), have)}, {"embed": ((2, 3), want)},
             [("embed", have, want)], f"a tensor of {have} for one of {want}",
         )  # fmt: skip
+    complained(
+        ns, {"embed": np.ones((3, 4), "float16")}, {"embed": ((4, 3), "float32")},
+        [("embed", "(3, 4)", "(4, 3)")], "a tensor of another shape and another dtype",
+    )  # fmt: skip
 
 
 @whole.hidden("all of them, by name", "One list of all names, in the order of `sorted`.")
@@ -252,6 +266,9 @@ def filled(ns, rng):  # type: ignore[no-untyped-def]
             np.array_equal(held[name], values),
             f"after load, the model's own array of {name} should have the file's values",
         )
+    one = {"scale": np.zeros((), np.float32)}
+    ns.load(dict(one), {"scale": np.array(3, np.float32)})
+    expect_that(one["scale"] == 3, "after load, an array of shape () should have its value, too")
 
 
 FAULTS = {
